@@ -1,0 +1,302 @@
+//! Settings: one typed tree that every source (built-in defaults, files, environment, flags) fills
+//! and that everything else reads. Name, type, unit, default and meaning stand here and nowhere
+//! else.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Worker threads, each with its own runtime and shard. 0: one per core the process may use.
+    pub threads: usize,
+    /// Where clients connect.
+    pub listen: Listen,
+    /// The control port.
+    pub control: Control,
+    /// Where routes come from.
+    pub routes: RouteSource,
+    /// How requests are forwarded.
+    pub proxy: Proxy,
+    /// Signing and GRIP itself.
+    pub grip: Grip,
+    /// Most of everything: bytes, counts.
+    pub limits: Limits,
+    /// How long everything may take.
+    pub timeouts: Timeouts,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Addresses. Default `0.0.0.0:7999` and `[::]:7999`.
+    pub http: Vec<SocketAddr>,
+    /// Connections the kernel queues before gripd accepts them. Default 4,096.
+    pub backlog: u32,
+    /// True while `http` is the default: then a machine without IPv6 is no error.
+    pub http_is_default: bool,
+}
+
+/// The control port.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Addresses. Default `127.0.0.1:5561` and `[::1]:5561`. Empty: no control port.
+    pub http: Vec<SocketAddr>,
+    /// True while `http` is the default: then a machine without IPv6 is no error.
+    pub http_is_default: bool,
+    /// Names, beside loopback and addresses, under which the port may be asked for (`Host`).
+    pub hosts: Vec<String>,
+    /// Most bytes of a request's head. Default 10,000.
+    pub max_head: usize,
+    /// Most bytes of a request's body. Default 1,000,000.
+    pub max_body: usize,
+    /// Most connections at once. Default 1,024.
+    pub max_connections: usize,
+}
+
+/// Where routes come from.
+#[derive(Clone, Debug, Default)]
+pub struct RouteSource {
+    /// Lines given on the command line or in the settings; when there are any, no file is read.
+    pub lines: Vec<String>,
+    /// The routes file.
+    pub file: Option<PathBuf>,
+}
+
+/// How requests are forwarded.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy {
+    /// Errors tell clients the cause.
+    pub debug: bool,
+    /// CORS and JSON-P on every route.
+    pub auto_cross_origin: bool,
+    /// Believe `X-Forwarded-Proto` of clients.
+    pub accept_x_forwarded_protocol: bool,
+    /// Tell backends the client's protocol when it is TLS.
+    pub set_x_forwarded_protocol: SetForwardedProtocol,
+    /// What becomes of `X-Forwarded-For`.
+    pub x_forwarded_for: ForwardedFor,
+    /// The same for trusted clients.
+    pub x_forwarded_for_trusted: ForwardedFor,
+    /// Headers that `orig_headers` does not mark.
+    pub orig_headers_need_mark: Vec<String>,
+    /// Obey `Pushpin-Route` of clients.
+    pub accept_pushpin_route: bool,
+    /// Added to `CDN-Loop`; empty: not added.
+    pub cdn_loop: String,
+}
+
+/// `set_x_forwarded_protocol`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SetForwardedProtocol {
+    /// Not set.
+    #[default]
+    Off,
+    /// `X-Forwarded-Proto`.
+    ProtoOnly,
+    /// `X-Forwarded-Proto` and `X-Forwarded-Protocol`.
+    Both,
+}
+
+/// An `X-Forwarded-For` rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForwardedFor {
+    /// Keep only this many of the last values; `None`: all.
+    pub truncate: Option<usize>,
+    /// Add the client's address.
+    pub append: bool,
+}
+
+/// Signing and GRIP itself.
+#[derive(Clone, Debug)]
+pub struct Grip {
+    /// Issuer of `Grip-Sig`. Default `pushpin`. Empty: nothing is signed.
+    pub sig_iss: String,
+    /// Key of `Grip-Sig`. Default `changeme` unless a file names one; empty: nothing is signed.
+    pub sig_key: Secret,
+    /// True while nobody named a key: gripd then says which one it uses.
+    pub sig_key_is_default: bool,
+    /// Folder that relative `file:` keys start from.
+    pub key_dir: PathBuf,
+    /// Key that marks requests of a proxy in front as trusted. Empty: nobody is trusted.
+    pub upstream_key: Secret,
+    /// Most channels of one request. Default 20. More are cut off.
+    pub connection_subscription_max: usize,
+    /// A long-poll's channels stay subscribed this long after it. Default 60 s.
+    pub subscription_linger: Duration,
+    /// How long an item waits for the one before it. Default 5 s.
+    pub message_wait: Duration,
+    /// How long an id is remembered, so that its second item is dropped. Default 60 s; 0: not.
+    pub id_cache_ttl: Duration,
+    /// Ask the backend again when a channel gets its first subscriber. Default true.
+    pub update_on_first_subscription: bool,
+}
+
+/// Most of everything.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a client request's head. Default 64 KiB.
+    pub request_head: usize,
+    /// Bytes of a client request's target. Default 16 KiB.
+    pub request_target: usize,
+    /// Headers of a client request. Default 128.
+    pub request_headers: usize,
+    /// Bytes of a backend response's head. Default 256 KiB.
+    pub response_head: usize,
+    /// Bytes of a client's request body. Default: no limit (0).
+    pub request_body: u64,
+    /// Client connections at once. Default 0: what the open-file limit allows.
+    pub connections: usize,
+    /// Bytes waiting for one held connection. Default 1 MiB.
+    pub connection_buffer: usize,
+    /// Bytes published and not yet taken by every shard. Default 64 MiB.
+    pub publish_buffer: usize,
+    /// Bytes a client may send ahead while its request is held. Default 16 KiB.
+    pub early_bytes: usize,
+    /// Idle connections kept to one target, per thread. Default 64.
+    pub idle_upstream: usize,
+}
+
+/// How long everything may take.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// Until a target accepts a connection. Default 10 s.
+    pub connect: Duration,
+    /// Until a backend's response head is there. Default 1,800 s.
+    pub response: Duration,
+    /// Between two pieces of a backend's body, or of a client's. Default 1,800 s.
+    pub idle: Duration,
+    /// From a request's first byte to the end of its head. Default 30 s.
+    pub request_head: Duration,
+    /// Between two requests of a client's connection. Default 75 s.
+    pub keep_alive: Duration,
+    /// Idle connections to backends are closed after this. Default 55 s.
+    pub idle_upstream: Duration,
+    /// How long a publish waits for room before it is refused with 503. Default 5 s.
+    pub publish: Duration,
+    /// Until a peer that no longer answers counts as gone (`TCP_USER_TIMEOUT`). Default 60 s.
+    pub peer_gone: Duration,
+    /// How long running requests may take at shutdown. Default 8 s.
+    pub drain: Duration,
+}
+
+/// What is logged.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Level, or a `tracing` filter. Default `info`.
+    pub level: String,
+    /// File; `None`: standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// Text that never shows in logs or `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() {
+            "Secret(empty)"
+        } else {
+            "Secret(***)"
+        })
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: both_families(false, 7999),
+            backlog: 4096,
+            http_is_default: true,
+        }
+    }
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            http: both_families(true, 5561),
+            http_is_default: true,
+            hosts: Vec::new(),
+            max_head: 10_000,
+            max_body: 1_000_000,
+            max_connections: 1024,
+        }
+    }
+}
+
+impl Default for Grip {
+    fn default() -> Self {
+        Self {
+            sig_iss: "pushpin".into(),
+            sig_key: Secret("changeme".into()),
+            sig_key_is_default: true,
+            key_dir: PathBuf::from("."),
+            upstream_key: Secret::default(),
+            connection_subscription_max: 20,
+            subscription_linger: Duration::from_secs(60),
+            message_wait: Duration::from_secs(5),
+            id_cache_ttl: Duration::from_secs(60),
+            update_on_first_subscription: true,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_head: 64 << 10,
+            request_target: 16 << 10,
+            request_headers: 128,
+            response_head: 256 << 10,
+            request_body: 0,
+            connections: 0,
+            connection_buffer: 1 << 20,
+            publish_buffer: 64 << 20,
+            early_bytes: 16 << 10,
+            idle_upstream: 64,
+        }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            response: Duration::from_secs(1800),
+            idle: Duration::from_secs(1800),
+            request_head: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            idle_upstream: Duration::from_secs(55),
+            publish: Duration::from_secs(5),
+            peer_gone: Duration::from_secs(60),
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            file: None,
+        }
+    }
+}
+
+fn both_families(loopback: bool, port: u16) -> Vec<SocketAddr> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    if loopback {
+        vec![
+            (Ipv4Addr::LOCALHOST, port).into(),
+            (Ipv6Addr::LOCALHOST, port).into(),
+        ]
+    } else {
+        vec![
+            (Ipv4Addr::UNSPECIFIED, port).into(),
+            (Ipv6Addr::UNSPECIFIED, port).into(),
+        ]
+    }
+}

@@ -1,0 +1,1 @@
+//! A client connection while it is busy.

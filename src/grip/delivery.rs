@@ -1,0 +1,1 @@
+//! What one subscriber gets of one item: a pure decision that the shard carries out.

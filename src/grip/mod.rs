@@ -1,0 +1,19 @@
+//! The GRIP protocol as data and decisions: what a backend instructs, what a publisher sends, and
+//! what one subscriber gets of it. Everything here is pure: bytes and times go in, values come
+//! out; no I/O, no clock, no logging.
+//!
+//! Source: the GRIP protocol, as Pushpin serves it.
+
+pub mod channel;
+pub mod delivery;
+pub mod format;
+pub mod instruct;
+pub mod item;
+pub mod link;
+
+/// Most bytes of a backend's answer that may carry an instruct, and of a client's request body
+/// that is kept so that the request can be repeated. GRIP's limit.
+pub const BODY_LIMIT: usize = 100_000;
+
+/// Most filters on one channel of an instruct.
+pub const FILTER_LIMIT: usize = 5;

@@ -1,0 +1,1 @@
+//! What a held connection is.

@@ -1,0 +1,1 @@
+//! The one writer of HTTP/1 response heads for held requests and refusals.

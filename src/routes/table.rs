@@ -1,0 +1,1 @@
+//! The routes table: the best match for a request.
