@@ -1,0 +1,114 @@
+"""What every end-to-end test gets: its programs, its proxy, its Django site and its clients."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from program import Programs, free_port
+from proxy import ROOT, start_proxy
+
+HERE = Path(__file__).resolve().parent
+NODE = ROOT / "target" / "e2e" / "node"
+
+
+@pytest.fixture
+def programs():
+    """Starts programs; all are stopped when the test ends."""
+    running = Programs()
+    yield running
+    running.stop_all()
+
+
+@pytest.fixture
+def clients(programs):
+    """Starts the clients that users have."""
+    return Clients(programs)
+
+
+@pytest.fixture
+def make_site(programs, tmp_path):
+    """Makes a Django site with the proxy before it, both running."""
+
+    def make(way="route", **options):
+        port = free_port()
+        proxy = start_proxy(programs, tmp_path / "proxy", port, way)
+        return Site(programs, tmp_path, proxy, port, **options)
+
+    return make
+
+
+class Site:
+    """The Django site behind its proxy, served as `address:port` by Django's own server."""
+
+    def __init__(self, programs, folder, proxy, port, address="127.0.0.1", server=None, env=None):
+        self.proxy = proxy
+        self.port = port
+        self.folder = folder
+        self._programs = programs
+        self._env = {"GRIP_URL": proxy.control, "E2E_DIR": str(folder), **(env or {})}
+        self._serve, self._ready = (server or runserver)(f"{address}:{port}")
+        self.start()
+
+    def start(self):
+        """Starts the server and waits until it listens."""
+        self._server = self._run(self._serve)
+        self._server.wait_for(self._ready)
+
+    def stop(self):
+        """Ends the server; the proxy and its clients stay."""
+        self._server.stop()
+
+    def send(self, text, channel="test"):
+        """Sends an event from a process of its own, as a cron job or a worker would."""
+        command = self._run(["manage.py", "send", channel, text])
+        assert command.wait_end() == 0, command.output()
+
+    def _run(self, arguments):
+        argv = [sys.executable, *arguments]
+        return self._programs.start(argv, cwd=HERE / "django", env=self._env)
+
+
+def runserver(address):
+    """Django's own server: what to run, and what it prints when it listens."""
+    return ["manage.py", "runserver", "--noreload", address], "Starting development server"
+
+
+def gunicorn(address):
+    """The server most Django sites run on, with threads so that one stream blocks no other."""
+    argv = ["-m", "gunicorn", "--threads", "4", "--bind", address, "site_app.wsgi"]
+    return argv, "Listening at"
+
+
+class Clients:
+    """Programs that read an event stream; each prints a line per event."""
+
+    def __init__(self, programs):
+        self._programs = programs
+
+    def curl(self, url, *options):
+        """curl, with the answer's head."""
+        return self._programs.start(["curl", "-sS", "-i", "-N", "--noproxy", "*", *options, url])
+
+    def node(self, script, *arguments):
+        """A script of `node/`, run where the npm packages are."""
+        shutil.copy(HERE / "node" / script, NODE)  # Node looks for packages beside the script
+        return self._programs.start(["node", NODE / script, *arguments])
+
+    def eventsource(self, url):
+        """The npm client `eventsource`."""
+        return self.node("events.mjs", url)
+
+    def chromium(self, url):
+        """A page in headless Chromium."""
+        return self.node("browser.mjs", find_chromium(), url)
+
+
+def find_chromium():
+    """Chromium's path: `CHROMIUM`, or what Debian and others call it."""
+    names = [os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome"]
+    found = next(filter(None, map(shutil.which, filter(None, names))), None)
+    assert found, "no Chromium: install Debian's package `chromium` or set CHROMIUM"
+    return found

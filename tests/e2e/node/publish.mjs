@@ -1,0 +1,12 @@
+// Publishes one text with the npm library `@fanoutio/grip`.
+// Usage: node publish.mjs CONTROL_URL stream|response CHANNEL TEXT
+import { Publisher } from '@fanoutio/grip';
+
+const [control, format, channel, text] = process.argv.slice(2);
+const publisher = new Publisher({ control_uri: control });
+if (format === 'stream') {
+  await publisher.publishHttpStream(channel, text);
+} else {
+  await publisher.publishHttpResponse(channel, text);
+}
+console.log('published');
