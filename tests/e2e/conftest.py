@@ -43,12 +43,17 @@ def make_site(programs, tmp_path):
 class Site:
     """The Django site behind its proxy, served as `address:port` by Django's own server."""
 
-    def __init__(self, programs, folder, proxy, port, address="127.0.0.1", server=None, env=None):
+    def __init__(  # noqa: PLR0913, each is one thing that a test may want otherwise
+        self, programs, folder, proxy, port, *, address="127.0.0.1", server=None, key=None, env=None
+    ):
         self.proxy = proxy
         self.port = port
         self.folder = folder
         self._programs = programs
-        self._env = {"GRIP_URL": proxy.control, "E2E_DIR": str(folder), **(env or {})}
+        # Without a key django-grip looks only whether there is a `Grip-Sig`; with one, it must be
+        # valid, or the request does not count as proxied and is never held.
+        grip_url = proxy.control + (f"?key={key}" if key else "")
+        self._env = {"GRIP_URL": grip_url, "E2E_DIR": str(folder), **(env or {})}
         self._serve, self._ready = (server or runserver)(f"{address}:{port}")
         self.start()
 

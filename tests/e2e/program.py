@@ -22,7 +22,7 @@ class Program:
         self.process = subprocess.Popen(
             self.argv,
             cwd=cwd,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            env={**_inherited(), "PYTHONUNBUFFERED": "1", **(env or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -40,6 +40,10 @@ class Program:
             why = "ended" if self._ended else f"said nothing like it in {deadline} s"
             raise AssertionError(f"no {pattern!r}: program {why}\n{self.output()}")
         return match
+
+    def look_again(self):
+        """The next `wait_for` looks at all lines from the first on."""
+        self._next = 0
 
     def says_within(self, pattern, deadline):
         """Like `wait_for`, but returns None where that fails."""
@@ -123,6 +127,11 @@ class Programs:
         for program in reversed(self._all):
             program.stop()
             print(program.output())
+
+
+def _inherited():
+    """Our environment without `GRIPD_…`: those are settings of a gripd, or ours (`GRIPD_BIN`)."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("GRIPD_")}
 
 
 def free_port():

@@ -7,9 +7,10 @@ Pushpin have today, so it must pass them too, except where a test says otherwise
 
 import os
 import re
+import time
 from pathlib import Path
 
-from program import DEADLINE, free_port
+from program import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PUSHPIN = bool(os.environ.get("GRIPD_E2E_PUSHPIN"))
@@ -120,7 +121,7 @@ def _start_gripd(programs, folder, route, way):
     program = programs.start(argv, cwd=folder)
     clients = program.wait_for(r"clients: http://\S+:(\d+)")
     # One line per address: the control line may stand before or behind the other.
-    program._next = 0
+    program.look_again()
     control = program.wait_for(r"control: http://\S+:(\d+)")
     return Proxy(program, int(clients[1]), int(control[1]))
 
@@ -136,9 +137,9 @@ def _start_pushpin(programs, folder, route, way):
     """Always from a copy of its settings: it can neither choose ports nor do without a file."""
     client, control = free_port(), free_port()
     values = {
-        "include": "/usr/lib/pushpin/internal.conf",
-        "rundir": folder / "run",
-        "logdir": folder / "log",
+        "include": folder / "internal.conf",
+        "rundir": folder,
+        "logdir": folder,
         "http_port": client,
         "push_in_http_port": control,
         "push_in_spec": f"tcp://127.0.0.1:{free_port()}",
@@ -150,7 +151,21 @@ def _start_pushpin(programs, folder, route, way):
         conf = re.sub(rf"(?m)^{key}=.*$", f"{key}={value}", conf)
     (folder / "pushpin.conf").write_text(conf)
     (folder / "routes").write_text(route + "\n")
+    _start_zurl(programs, folder)
     argv = ["pushpin", "--merge-output", "--config", folder / "pushpin.conf"]
     program = programs.start(argv + (["--route", route] if way == "route" else []), cwd=folder)
-    program.wait_for(r"\bstarted$", DEADLINE)
+    for service in ("condure] \\[condure", "handler", "proxy"):
+        program.wait_for(rf"\[{service}\] started")
+        program.look_again()
+    time.sleep(0.5)  # its services then find each other, which nothing tells
     return Proxy(program, client, control)
+
+
+def _start_zurl(programs, folder):
+    """Debian's Pushpin asks backends through a service of its own; here its sockets move."""
+    shared = "/var/run/zurl/"
+    for source in ("/etc/zurl.conf", "/usr/lib/pushpin/internal.conf"):
+        text = Path(source).read_text().replace(shared, f"{folder}/")
+        (folder / Path(source).name).write_text(text)
+    zurl = programs.start(["zurl", f"--config={folder}/zurl.conf"])
+    zurl.wait_for("started")

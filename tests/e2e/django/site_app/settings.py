@@ -38,7 +38,4 @@ DATABASES = {
 }
 
 GRIP_URL = os.environ["GRIP_URL"]
-# With a key, a request counts as proxied only when its Grip-Sig verifies. `changeme` is the key of
-# Pushpin's shipped settings, which their users never changed.
-GRIP_VERIFY_KEY = "changeme"
 EVENTSTREAM_ALLOW_ORIGIN = "*"
