@@ -9,8 +9,6 @@ from conftest import gunicorn, runserver
 from program import has_ipv6
 from proxy import PUSHPIN, WAYS
 
-GZIP_NOT_DECODED = "Pushpin holds compressed content and appends plain content to it"
-
 
 @pytest.mark.parametrize("way", WAYS)
 def test_event_of_a_management_command_reaches_every_client(make_site, clients, way):
@@ -110,7 +108,6 @@ def test_plain_stream_arrives_event_by_event(make_site, clients, tmp_path, serve
     assert curl.wait_end() == 0, curl.output()
 
 
-@pytest.mark.skipif(PUSHPIN, reason=GZIP_NOT_DECODED)
 def test_hold_of_a_compressed_view_arrives_decoded(make_site, clients):
     """What is published later is plain, so what the hold starts with must be plain as well."""
     site = make_site()
@@ -124,7 +121,6 @@ def test_hold_of_a_compressed_view_arrives_decoded(make_site, clients):
     curl.wait_for("plain")
 
 
-@pytest.mark.skipif(PUSHPIN, reason=GZIP_NOT_DECODED)
 def test_hold_of_a_site_that_compresses_everything_works(make_site, clients):
     """GZipMiddleware for the whole site compresses django-eventstream's first content too."""
     site = make_site(env={"E2E_GZIP": "1"})

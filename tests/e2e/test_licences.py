@@ -45,11 +45,13 @@ def test_licence_expressions(expression, expected):
 )
 def test_rules_of_deny_toml(change, fault):
     """One package that breaks one rule."""
+    exception = {"crate": "roots", "allow": ["CDLA-Permissive-2.0"]}
     rules = {
-        "licenses": {"allow": ["MIT"], "exceptions": [{"crate": "roots", "allow": ["CDLA-Permissive-2.0"]}]},
+        "licenses": {"allow": ["MIT"], "exceptions": [exception]},
         "bans": {"deny": [{"crate": "openssl"}]},
     }
-    package = {"name": "a", "version": "1.0.0", "license": "MIT", "source": "registry+index", **change}
+    package = {"name": "a", "version": "1.0.0", "license": "MIT", "source": "registry+index"}
+    package |= change
     found = list(faults(package, rules))
     assert len(found) == (fault is not None)
     assert fault is None or fault in found[0]
