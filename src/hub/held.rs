@@ -71,6 +71,11 @@ impl<W: Wire> Holder<W> {
         self.len() == 0
     }
 
+    /// Ends every hold properly: streams end, long-polls get their timeout's answer.
+    pub fn drain(&self) {
+        self.shard.borrow_mut().end_all();
+    }
+
     /// Wakes the loop when it would sleep past `due`.
     fn rouse(&self, due: Duration) {
         if self.sleeps_until.borrow().is_none_or(|until| due < until) {

@@ -12,6 +12,7 @@ mod outlet;
 mod prepared;
 mod shard;
 mod subscriber;
+mod tcp;
 mod wheel;
 
 #[cfg(test)]

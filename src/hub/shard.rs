@@ -201,6 +201,25 @@ impl<W: Wire> Shard<W> {
         }
     }
 
+    /// Ends every hold properly.
+    pub(super) fn end_all(&mut self) {
+        let end = Rc::new(Piece::end());
+        for (_, subscriber) in self
+            .subscribers
+            .iter_mut()
+            .filter(|(_, one)| !one.is_over())
+        {
+            match subscriber.mode {
+                Mode::Response => subscriber.tell(Event::Timeout),
+                Mode::Stream => {
+                    let written = subscriber.outlet.send(&end);
+                    subscriber.written(&written);
+                    subscriber.end();
+                }
+            }
+        }
+    }
+
     pub(super) fn subscriber(&mut self, slot: u32) -> Option<&mut Subscriber<W>> {
         self.subscribers.get_mut(slot as usize)
     }
