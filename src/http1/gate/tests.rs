@@ -1,15 +1,12 @@
-//! Tables of what passes and what does not, and properties over random bytes.
+//! Heads: tables of what passes and what does not.
 
-use proptest::prelude::*;
+mod bodies;
+mod properties;
 
 use super::*;
 
 fn scan(text: &str) -> Result<Option<Head>, Fault> {
     scan_head(text.as_bytes(), &Limits::default())
-}
-
-fn passed(text: &str) -> Head {
-    scan(text).unwrap().unwrap()
 }
 
 /// A head with these lines after a sound request line and Host.
@@ -27,41 +24,56 @@ const SOUND: Head = Head {
     head_method: false,
 };
 
+/// What follows the head is the next request's and must not matter.
+fn assert_passes(text: &str, want: Head) {
+    let len = text.len();
+    let next = format!("{text}GET / HTTP/1.1\r\n\nHost");
+    assert_eq!(scan(&next), Ok(Some(Head { len, ..want })), "{text:?}");
+}
+
 #[test]
-fn sound_heads_tell_their_facts() {
-    use Framing::{Chunked, Length};
+fn request_lines_tell_version_and_method() {
     let old = Head {
         version: Version::Http10,
         keep_alive: false,
         ..SOUND
     };
     for (text, want) in [
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), SOUND),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", SOUND),
         (
-            "HEAD / HTTP/1.1\r\nhost:a:80\r\n\r\n".into(),
+            "HEAD / HTTP/1.1\r\nhost:a:80\r\n\r\n",
             Head {
                 head_method: true,
                 ..SOUND
             },
         ),
-        ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".into(), SOUND),
-        ("GET / HTTP/1.0\r\n\r\n".into(), old),
+        ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", SOUND),
+        ("GET / HTTP/1.0\r\n\r\n", old),
         (
-            "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n".into(),
+            "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
             Head {
                 keep_alive: true,
                 ..old
             },
         ),
-        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n".into(), SOUND),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", SOUND),
         (
-            "GET HTTP://[::1]:80?q HTTP/1.1\r\nHost: [::1]:80\r\n\r\n".into(),
+            "GET HTTP://[::1]:80?q HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
             SOUND,
         ),
         (
-            "GET https://a.test/p?x={1}|2 HTTP/1.1\r\nHost: b\r\n\r\n".into(),
+            "GET https://a.test/p?x={1}|2 HTTP/1.1\r\nHost: b\r\n\r\n",
             SOUND,
         ),
+    ] {
+        assert_passes(text, want);
+    }
+}
+
+#[test]
+fn headers_tell_framing_and_connection() {
+    use Framing::{Chunked, Length};
+    for (text, want) in [
         (
             with("Content-Length:  12\t\r\n"),
             Head {
@@ -109,12 +121,7 @@ fn sound_heads_tell_their_facts() {
         (with("Expect: 100-continue\r\n"), SOUND),
         (with("under_score: \u{e9}\t1\r\nEmpty:\r\n"), SOUND),
     ] {
-        let want = Head {
-            len: text.len(),
-            ..want
-        };
-        let next = format!("{text}GET / HTTP/1.1\r\n\nHost");
-        assert_eq!(passed(&next), want, "{text:?}");
+        assert_passes(&text, want);
     }
 }
 
@@ -182,8 +189,7 @@ fn malformed_headers_are_refused() {
 }
 
 #[test]
-fn smuggled_framings_are_refused() {
-    let coding = Fault::Coding;
+fn smuggled_lengths_are_refused() {
     for (lines, fault) in [
         (
             "Content-Length: 1\r\nContent-Length: 2\r\n",
@@ -215,6 +221,15 @@ fn smuggled_framings_are_refused() {
             "Transfer-Encoding: xchunked\r\nContent-Length: 0\r\n",
             Fault::TwoFramings,
         ),
+    ] {
+        assert_eq!(scan(&with(lines)), Err(fault), "{lines:?}");
+    }
+}
+
+#[test]
+fn smuggled_codings_are_refused() {
+    let coding = Fault::Coding;
+    for (lines, fault) in [
         ("Transfer-Encoding: xchunked\r\n", coding(Coding::Malformed)),
         (
             "Transfer-Encoding: chunked, chunked\r\n",
@@ -376,298 +391,4 @@ fn sentences_name_what_is_at_fault_in_plain_ascii() {
     let fault = scan(&with(&format!("Expect: \u{e9}{}\r\n", "x".repeat(500)))).unwrap_err();
     let text = fault.to_string();
     assert!(text.is_ascii() && text.len() < 150, "{text}");
-}
-
-/// Feeds a body piece by piece; the answer is how many bytes belonged to it, and whether it ended.
-fn follow(framing: Framing, limit: u64, pieces: &[&[u8]]) -> Result<(usize, bool), Fault> {
-    let mut body = BodyScan::new(framing, limit);
-    let mut used = 0;
-    for piece in pieces {
-        let taken = body.feed(piece)?;
-        used += taken;
-        if taken < piece.len() {
-            assert!(body.is_done());
-            break;
-        }
-    }
-    Ok((used, body.is_done()))
-}
-
-fn chunked(text: &str) -> Result<(usize, bool), Fault> {
-    follow(Framing::Chunked, 100, &[text.as_bytes()])
-}
-
-#[test]
-fn bodies_end_where_their_framing_says() {
-    let whole = |body: &str| Ok((body.len(), true));
-    assert_eq!(follow(Framing::None, 0, &[b"GET"]), Ok((0, true)));
-    assert_eq!(follow(Framing::Length(0), 0, &[b"GET"]), Ok((0, true)));
-    assert_eq!(follow(Framing::Length(3), 0, &[b"abcGET"]), Ok((3, true)));
-    assert_eq!(follow(Framing::Length(9), 0, &[b"abc"]), Ok((3, false)));
-    for body in [
-        "0\r\n\r\n",
-        "3\r\nabc\r\n0\r\n\r\n",
-        "0000000000000003;x=\"y z\"\r\nabc\r\n000\r\n\r\n",
-        "A\r\n\r\n0\r\n\r\n012\r\n0;e\r\n\r\n",
-        "0\r\nX-Sum: 1\r\ny:\r\n\r\n",
-    ] {
-        assert_eq!(
-            chunked(&format!("{body}GET / HTTP/1.1\r\n")),
-            whole(body),
-            "{body:?}"
-        );
-    }
-    assert_eq!(chunked("3\r\nabc\r\n0\r\n"), Ok((11, false)));
-}
-
-#[test]
-fn remaining_is_known_but_for_chunks() {
-    let mut body = BodyScan::new(Framing::Length(5), 0);
-    assert_eq!(body.remaining_hint(), Some(5));
-    assert_eq!(body.feed(b"abc"), Ok(3));
-    assert_eq!(body.remaining_hint(), Some(2));
-    let mut body = BodyScan::new(Framing::Chunked, 0);
-    assert_eq!(body.remaining_hint(), None);
-    assert_eq!(body.feed(b"0\r\n\r\n"), Ok(5));
-    assert_eq!(body.remaining_hint(), Some(0));
-}
-
-#[test]
-fn malformed_chunks_are_refused() {
-    let size = || Fault::ChunkSize { limit: 16 };
-    let within = |fault| Fault::Trailer(Box::new(fault));
-    let name = |name: &str| Fault::TrailerName(name.into());
-    for (body, fault) in [
-        ("\r\n", size()),
-        (";x\r\n", size()),
-        ("x\r\n", size()),
-        ("-1\r\n", size()),
-        ("+1\r\n", size()),
-        ("0x1\r\n", size()),
-        (" 1\r\n", size()),
-        ("1 \r\n", size()),
-        ("1 ;x\r\n", size()),
-        ("1_0\r\n", size()),
-        ("1\n", size()),
-        ("1\rx", size()),
-        ("10000000000000000\r\n", size()),
-        ("1;\n", Fault::ChunkExtension),
-        ("1;a\0\r\n", Fault::ChunkExtension),
-        ("1\r\nabc", Fault::ChunkEnd),
-        ("1\r\na\n", Fault::ChunkEnd),
-        ("1\r\na\rx", Fault::ChunkEnd),
-        ("65\r\n", Fault::BodyLength { limit: 100 }),
-        ("ffffffffffffffff\r\n", Fault::BodyLength { limit: 100 }),
-        ("0\r\n\n", within(Fault::BareLf { line: 1 })),
-        ("0\r\nA: 1\r\n b\r\n", within(Fault::Folded { line: 2 })),
-        (
-            "0\r\nA : 1\r\n",
-            within(Fault::SpaceBeforeColon("A".into())),
-        ),
-        (
-            "0\r\nGET / HTTP/1.1\r\n",
-            within(Fault::NoColon { line: 1 }),
-        ),
-        ("0\r\nA: \0\r\n", within(Fault::HeaderValue("A".into()))),
-        ("0\r\ncontent-length: 5\r\n", name("content-length")),
-        (
-            "0\r\nTransfer-Encoding: chunked\r\n",
-            name("Transfer-Encoding"),
-        ),
-        ("0\r\nHost: b\r\n", name("Host")),
-    ] {
-        assert_eq!(chunked(body), Err(fault), "{body:?}");
-    }
-    let two = "32\r\n".to_owned() + &"x".repeat(50) + "\r\n33\r\n";
-    assert_eq!(chunked(&two), Err(Fault::BodyLength { limit: 100 }));
-}
-
-#[test]
-fn extensions_and_trailers_are_bounded() {
-    let extended = |count: usize| format!("1;{}\r\na\r\n0\r\n\r\n", "e".repeat(count - 1));
-    assert!(chunked(&extended(4096)).is_ok());
-    let fault = Fault::ChunkExtensionLength { limit: 4096 };
-    assert_eq!(chunked(&extended(4097)), Err(fault.clone()));
-    let many = "1;eeeee\r\na\r\n".repeat(700);
-    let followed = follow(Framing::Chunked, 0, &[many.as_bytes()]);
-    assert_eq!(followed, Err(fault), "all of a body's count together");
-
-    let long = format!("0\r\nA: {}\r\n", "v".repeat(8192));
-    let fault = Fault::TrailerLength { limit: 8192 };
-    assert_eq!(chunked(&long), Err(fault.clone()));
-    assert_eq!(
-        chunked(long.trim_end()),
-        Err(fault),
-        "without waiting for the line's end"
-    );
-    let many = format!("0\r\n{}\r\n", "A: 1\r\n".repeat(65));
-    assert_eq!(chunked(&many), Err(Fault::TrailerCount { limit: 64 }));
-}
-
-#[test]
-fn a_fault_in_a_body_stays() {
-    let mut body = BodyScan::new(Framing::Chunked, 0);
-    let fault = body.feed(b"x").unwrap_err();
-    assert_eq!(body.feed(b"0\r\n\r\n"), Err(fault));
-    assert!(!body.is_done());
-    let mut long = BodyScan::new(Framing::Length(11), 10);
-    assert_eq!(long.feed(b""), Err(Fault::BodyLength { limit: 10 }));
-}
-
-/// Mostly sound pieces of heads, now and then bad ones, so that both sides of each check are met.
-fn head_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        8 => prop::sample::select(vec![
-            "GET / HTTP/1.1\r\n", "POST /a?b HTTP/1.0\r\n", "Host: a\r\n", "A: b\r\n", "\r\n",
-            "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n",
-            "HEAD http://a/ HTTP/1.1\r\nHost: a\r\n", "X-Long: vvvvvvvvvvvvvvvvvvvvvvvvvvvv\r\n",
-        ]).prop_map(|text| text.as_bytes().to_vec()),
-        1 => prop::sample::select(vec![
-            "\n", "\r", "\0", " ", ":", "\u{e9}", "Host: b c\r\n", "A : 1\r\n", " fold\r\n", "A",
-            "Expect: 100-continue\r\n", "Content-Length: 1,1\r\n", "GET / HTTP/2.0\r\n",
-        ]).prop_map(|text| text.as_bytes().to_vec()),
-    ];
-    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-}
-
-/// As [`head_bytes`], for chunked bodies.
-fn body_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
-        8 => prop::sample::select(vec![
-            "3\r\nabc\r\n", "1;e=1\r\nx\r\n", "0A\r\n0123456789\r\n", "0\r\n", "\r\n",
-            "T: 1\r\n", "0\r\n\r\n", "0;e\r\nT: 1\r\n\r\n",
-        ]).prop_map(|text| text.as_bytes().to_vec()),
-        1 => prop::collection::vec(any::<u8>(), 0..4),
-    ];
-    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
-}
-
-/// The plainest reading of a whole chunked body: its length, `None` for everything that is not
-/// one. Knows nothing of the scanner's states.
-fn chunked_length(mut text: &[u8]) -> Option<usize> {
-    let whole = text.len();
-    let line = |text: &mut &[u8]| {
-        let end = text.windows(2).position(|pair| pair == b"\r\n")?;
-        let line = text[..end].to_vec();
-        *text = &text[end + 2..];
-        let plain = |b: &u8| *b == b'\t' || (*b >= b' ' && *b != 0x7f);
-        line.iter().all(plain).then_some(line)
-    };
-    loop {
-        let size = line(&mut text)?;
-        let digits = size.split(|b| *b == b';').next()?;
-        if digits.is_empty() || digits.len() > 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        let size = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        if size == 0 {
-            break;
-        }
-        let size = usize::try_from(size).ok()?;
-        text = text.get(size..)?.strip_prefix(b"\r\n")?;
-    }
-    loop {
-        let trailer = line(&mut text)?;
-        if trailer.is_empty() {
-            return Some(whole - text.len());
-        }
-        let mut headers = [httparse::EMPTY_HEADER; 1];
-        let block = [&trailer[..], b"\r\n\r\n"].concat();
-        let spaced = trailer.first().is_none_or(|b| b.is_ascii_whitespace());
-        if spaced || httparse::parse_headers(&block, &mut headers).is_err() {
-            return None;
-        }
-    }
-}
-
-fn small() -> Limits {
-    Limits {
-        head: 120,
-        target: 9,
-        headers: 4,
-        body: 0,
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_head_split_anywhere_reads_the_same(bytes in head_bytes(), tight in any::<bool>()) {
-        let limits = if tight { small() } else { Limits::default() };
-        let whole = scan_head(&bytes, &limits);
-        let mut seen = 0;
-        let mut trickled = Ok(None);
-        for end in 0..=bytes.len() {
-            trickled = scan_head_from(&bytes[..end], seen, &limits);
-            prop_assert_eq!(&trickled, &scan_head(&bytes[..end], &limits));
-            if !matches!(trickled, Ok(None)) {
-                break;
-            }
-            seen = end;
-        }
-        prop_assert_eq!(trickled, whole);
-    }
-
-    #[test]
-    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = scan_head(&bytes, &Limits::default());
-        let _ = scan_head(&bytes, &small());
-        let text = [b"GET / HTTP/1.1\r\nHost: a\r\n", &bytes[..], b"\r\n\r\n"].concat();
-        let _ = scan_head(&text, &Limits::default());
-        let _ = BodyScan::new(Framing::Chunked, 7).feed(&bytes);
-    }
-
-    #[test]
-    fn what_passes_is_read_the_same_by_httparse(
-        bytes in head_bytes(),
-        noise in prop::collection::vec(any::<u8>(), 0..6),
-        at in any::<prop::sample::Index>(),
-    ) {
-        let mut bytes = [&b"GET /x HTTP/1.1\r\nHost: a\r\n"[..], &bytes, b"\r\n"].concat();
-        let at = at.index(bytes.len());
-        bytes.splice(at..at, noise);
-        if let Ok(Some(head)) = scan_head(&bytes, &Limits::default()) {
-            let mut headers = [httparse::EMPTY_HEADER; 64];
-            let mut request = httparse::Request::new(&mut headers);
-            let status = request.parse(&bytes);
-            prop_assert_eq!(status, Ok(httparse::Status::Complete(head.len)));
-            prop_assert_eq!(request.version, Some(u8::from(head.version == Version::Http11)));
-            prop_assert_eq!(request.method == Some("HEAD"), head.head_method);
-            let named = |name: &str| {
-                let with_name = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name));
-                with_name.map(|h| h.value.to_vec()).collect::<Vec<_>>()
-            };
-            let want = match head.framing {
-                Framing::None => (vec![], vec![]),
-                Framing::Length(length) => (vec![length.to_string().into_bytes()], vec![]),
-                Framing::Chunked => (vec![], vec![b"chunked".to_vec()]),
-            };
-            prop_assert_eq!((named("content-length"), named("transfer-encoding")), want);
-            prop_assert!(named("host").len() <= 1);
-        }
-    }
-
-    #[test]
-    fn a_body_split_anywhere_reads_the_same(
-        bytes in body_bytes(),
-        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
-        limit in 0_u64..30,
-    ) {
-        let whole = follow(Framing::Chunked, limit, &[&bytes]);
-        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-        cuts.extend([0, bytes.len()]);
-        cuts.sort_unstable();
-        let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
-        prop_assert_eq!(&follow(Framing::Chunked, limit, &pieces), &whole);
-        let single: Vec<&[u8]> = bytes.chunks(1).collect();
-        prop_assert_eq!(&follow(Framing::Chunked, limit, &single), &whole);
-    }
-
-    #[test]
-    fn a_chunked_body_ends_where_a_plain_reading_ends(bytes in body_bytes()) {
-        let got = match follow(Framing::Chunked, 0, &[&bytes]) {
-            Ok((used, true)) => Some(used),
-            _ => None,
-        };
-        prop_assert_eq!(got, chunked_length(&bytes));
-    }
 }

@@ -3,7 +3,11 @@
 use super::*;
 
 /// Feeds a body piece by piece; the answer is how many bytes belonged to it, and whether it ended.
-pub(super) fn follow(framing: Framing, limit: u64, pieces: &[&[u8]]) -> Result<(usize, bool), Fault> {
+pub(super) fn follow(
+    framing: Framing,
+    limit: u64,
+    pieces: &[&[u8]],
+) -> Result<(usize, bool), Fault> {
     let mut body = BodyScan::new(framing, limit);
     let mut used = 0;
     for piece in pieces {
@@ -137,4 +141,3 @@ fn a_fault_in_a_body_stays() {
     let mut long = BodyScan::new(Framing::Length(11), 10);
     assert_eq!(long.feed(b""), Err(Fault::BodyLength { limit: 10 }));
 }
-
