@@ -47,7 +47,7 @@ pub(super) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// RFC 9110 section 5.6.2.
-pub(super) fn is_token(text: &[u8]) -> bool {
+pub(in crate::http1) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|b| is_token_byte(*b))
 }
 
@@ -56,7 +56,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Control characters, of which only the tab may stand in a value.
-pub(super) fn is_control(byte: u8) -> bool {
+pub(in crate::http1) fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }
 

@@ -21,6 +21,7 @@ mod tests;
 
 pub use body::BodyScan;
 pub use fault::{Coding, Fault, Target};
+pub(super) use field::{is_control, is_token};
 pub use head::{scan_head, scan_head_from};
 
 /// Most of everything in one request.
