@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use tokio::{
     net::TcpListener,
     runtime,
@@ -284,7 +285,7 @@ fn load_routes(settings: &Settings) -> Result<table::Shared, Error> {
         tracing::error!("no route is in force: every request gets 502");
     }
     tracing::info!(routes = table.len(), "routes in force");
-    Ok(Arc::new(table.into()))
+    Ok(Arc::new(ArcSwap::from_pointee(table)))
 }
 
 /// Waits for the signal to stop; SIGHUP reloads the routes.

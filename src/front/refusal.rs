@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     hold::http_date,
     http1::{
-        answer::{Answer, Connection, Framing, phrase},
+        answer::{Answer, Connection, Framing, reason},
         gate::{Fault, Version},
     },
 };
@@ -34,18 +34,17 @@ pub(super) async fn write(mut socket: TcpStream, fault: &Fault) {
     let body = format!("{fault}\n");
     let code = fault.status();
     let mut out = Vec::with_capacity(256 + body.len());
-    http_date(|date| {
-        Answer {
-            version: Version::Http11,
-            code,
-            reason: phrase(code).unwrap_or("Bad Request"),
-            headers: [("Content-Type", &b"text/plain"[..])],
-            framing: Framing::Length(body.len() as u64),
-            connection: Connection::Close,
-            date,
-        }
-        .write(&mut out);
-    });
+    let date = http_date();
+    Answer {
+        version: Version::Http11,
+        code,
+        reason: reason(code),
+        headers: [("Content-Type", &b"text/plain"[..])],
+        framing: Framing::Length(body.len() as u64),
+        connection: Connection::Close,
+        date: &date,
+    }
+    .write(&mut out);
     out.extend_from_slice(body.as_bytes());
     if let Ok(Ok(())) = timeout(LINGER, socket.write_all(&out)).await {
         close(socket, true).await;

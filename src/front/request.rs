@@ -27,11 +27,12 @@ impl Front {
             return Arrival::Gone;
         }
         let deadline = Instant::now() + self.settings.timeouts.request_head;
+        let mut seen = 0;
         loop {
-            match gate::scan_head(&line.early, &self.limits) {
+            match gate::scan_head_from(&line.early, seen, &self.limits) {
                 Err(fault) => return Arrival::Fault(fault),
                 Ok(Some(head)) => return Arrival::Request(head),
-                Ok(None) => {}
+                Ok(None) => seen = line.early.len(),
             }
             match timeout_at(deadline, read(line)).await {
                 Err(_) => return Arrival::Fault(Fault::HeadTimeout),

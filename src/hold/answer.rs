@@ -9,7 +9,7 @@ use crate::{
         instruct::{Header, Response},
     },
     http1::{
-        answer::{Answer, Connection, Framing as HeadFraming, phrase},
+        answer::{Answer, Connection, Framing as HeadFraming, reason},
         chunk,
         gate::Version,
     },
@@ -75,10 +75,12 @@ pub(super) fn merged(
         .cloned()
         .collect();
     headers.extend(content.headers.iter().cloned());
-    let reason = content.reason.clone();
     Ok(Response {
         code: content.code,
-        reason: reason.unwrap_or_else(|| phrase(content.code).unwrap_or(UNDEFINED).to_owned()),
+        reason: content
+            .reason
+            .clone()
+            .unwrap_or_else(|| reason(content.code).to_owned()),
         headers,
         body: content.body.apply(&instruct.body)?,
     })
@@ -108,19 +110,15 @@ fn head(
         .headers
         .iter()
         .map(|header| (&*header.name, &*header.value));
-    http_date(|date| {
-        Answer {
-            version,
-            code: response.code,
-            reason: &response.reason,
-            headers,
-            framing,
-            connection,
-            date,
-        }
-        .write(out);
-    });
+    let (code, reason, date) = (response.code, &*response.reason, http_date());
+    Answer {
+        version,
+        code,
+        reason,
+        headers,
+        framing,
+        connection,
+        date: &date,
+    }
+    .write(out);
 }
-
-/// Pushpin's phrase for codes that have none.
-const UNDEFINED: &str = "Undefined Reason";

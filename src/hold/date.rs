@@ -2,15 +2,16 @@
 
 use std::{
     cell::RefCell,
+    rc::Rc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 thread_local! {
-    static NOW: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+    static NOW: RefCell<(u64, Rc<str>)> = RefCell::new((0, "".into()));
 }
 
-/// Uses the current time as RFC 9110 section 5.6.7 writes it.
-pub fn http_date<T>(with: impl FnOnce(&str) -> T) -> T {
+/// The current time as RFC 9110 section 5.6.7 writes it.
+pub fn http_date() -> Rc<str> {
     let now = SystemTime::now();
     let second = now
         .duration_since(UNIX_EPOCH)
@@ -18,8 +19,8 @@ pub fn http_date<T>(with: impl FnOnce(&str) -> T) -> T {
     NOW.with_borrow_mut(|(made, text)| {
         if *made != second {
             *made = second;
-            *text = httpdate::fmt_http_date(now);
+            *text = httpdate::fmt_http_date(now).into();
         }
-        with(text)
+        Rc::clone(text)
     })
 }

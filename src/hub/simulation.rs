@@ -24,7 +24,9 @@ use crate::grip::{
 
 #[test]
 fn nothing_is_lost_doubled_or_reordered() {
-    let seeds = std::env::var("GRIPD_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let seeds = std::env::var("GRIPD_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok());
     for seed in 1..=seeds.unwrap_or(300) {
         if let Err(panic) = std::panic::catch_unwind(|| World::new(seed).run()) {
             eprintln!("seed {seed}");
@@ -72,9 +74,18 @@ impl World {
     fn new(seed: u64) -> Self {
         let count = 1 + (seed % 4) as usize;
         let hub = Hub::new(count, 1 << 20, Duration::ZERO);
-        let shards = (0..count).map(|index| Shard::new(index, hub.directory.clone(), 1 << 20)).collect();
+        let shards = (0..count)
+            .map(|index| Shard::new(index, hub.directory.clone(), 1 << 20))
+            .collect();
         let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Self { random, hub, shards, clients: Vec::new(), now: 0, published: 0 }
+        Self {
+            random,
+            hub,
+            shards,
+            clients: Vec::new(),
+            now: 0,
+            published: 0,
+        }
     }
 
     fn run(mut self) {
@@ -101,14 +112,31 @@ impl World {
 
     fn subscribe(&mut self) {
         let shard = self.below(self.shards.len() as u64) as usize;
-        let mode = if self.below(4) == 0 { Mode::Response } else { Mode::Stream };
-        let framing = if self.below(4) == 0 { Framing::Bare } else { Framing::Chunked };
+        let mode = if self.below(4) == 0 {
+            Mode::Response
+        } else {
+            Mode::Stream
+        };
+        let framing = if self.below(4) == 0 {
+            Framing::Bare
+        } else {
+            Framing::Chunked
+        };
         let first = self.below(5);
-        let channels: Vec<String> = (0..=self.below(3)).map(|n| format!("c{}", (first + n) % 5)).collect();
-        let asked: Vec<_> = channels.iter().map(|name| (name.clone(), Standing::default())).collect();
+        let channels: Vec<String> = (0..=self.below(3))
+            .map(|n| format!("c{}", (first + n) % 5))
+            .collect();
+        let asked: Vec<_> = channels
+            .iter()
+            .map(|name| (name.clone(), Standing::default()))
+            .collect();
         let keep_alive = KeepAlive {
             data: Bytes::from_static(b"~"),
-            mode: if self.below(2) == 0 { KeepAliveMode::Idle } else { KeepAliveMode::Interval },
+            mode: if self.below(2) == 0 {
+                KeepAliveMode::Idle
+            } else {
+                KeepAliveMode::Interval
+            },
             timeout: Duration::from_secs(2),
         };
         let timeout = 5000 + self.below(5000);
@@ -145,7 +173,11 @@ impl World {
         self.published += 1;
         let text = format!("[{}#{}]", channel, self.published);
         let close = self.below(40) == 0;
-        for client in self.clients.iter_mut().filter(|one| one.channels.contains(&channel) && !one.closed) {
+        for client in self
+            .clients
+            .iter_mut()
+            .filter(|one| one.channels.contains(&channel) && !one.closed)
+        {
             match (client.mode, close) {
                 (Mode::Stream, true) => client.closed = true,
                 (Mode::Response, true) => {}
@@ -153,11 +185,17 @@ impl World {
             }
         }
         let content = Bytes::from(text);
-        let mut item = Item { channel, ..Item::default() };
+        let mut item = Item {
+            channel,
+            ..Item::default()
+        };
         item.formats.stream = Some(if close {
             StreamFormat::Close
         } else {
-            StreamFormat::Send { content: content.clone(), content_filters: None }
+            StreamFormat::Send {
+                content: content.clone(),
+                content_filters: None,
+            }
         });
         item.formats.response = (!close).then_some(ResponseFormat::Send(ResponseContent {
             code: 200,
@@ -175,7 +213,9 @@ impl World {
 
     fn open(&mut self) {
         let Some(index) = self.any() else { return };
-        let Self { clients, shards, .. } = self;
+        let Self {
+            clients, shards, ..
+        } = self;
         let client = &mut clients[index];
         if !client.opened {
             client.opened = true;
@@ -193,15 +233,23 @@ impl World {
 
     /// What the client's session does when it is woken.
     fn tend(&mut self, index: usize) {
-        let Self { clients, shards, .. } = self;
+        let Self {
+            clients, shards, ..
+        } = self;
         let client = &mut clients[index];
-        let Some(subscriber) = shards[client.shard].subscriber(client.slot) else { return };
+        let Some(subscriber) = shards[client.shard].subscriber(client.slot) else {
+            return;
+        };
         let mut context = Context::from_waker(Waker::noop());
         while let Poll::Ready(written) = subscriber.outlet.poll_drain(&mut context) {
             subscriber.written(&written);
         }
         if let Some(event) = subscriber.take_event(Waker::noop()) {
-            assert!(client.event.is_none(), "two events: {:?}, {event:?}", client.event);
+            assert!(
+                client.event.is_none(),
+                "two events: {:?}, {event:?}",
+                client.event
+            );
             client.event = Some(event);
         }
     }
@@ -233,7 +281,9 @@ impl World {
             while self.shards[index].work(&inbox, now, || false) == Progress::More {}
         }
         for index in 0..self.clients.len() {
-            let Self { clients, shards, .. } = self;
+            let Self {
+                clients, shards, ..
+            } = self;
             let client = &mut clients[index];
             client.pipe.0.borrow_mut().room = usize::MAX / 2;
             if !client.opened {
@@ -250,18 +300,28 @@ impl World {
         match (client.mode, &client.event) {
             (Mode::Stream, event) => {
                 assert_eq!(client.text(), client.expected.concat());
-                assert_eq!(client.closed, matches!(event, Some(Event::Ended)), "{event:?}");
+                assert_eq!(
+                    client.closed,
+                    matches!(event, Some(Event::Ended)),
+                    "{event:?}"
+                );
             }
             (Mode::Response, Some(Event::Answer(item))) => {
                 let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
                     panic!("answered by an item without that form")
                 };
-                let ResponseBody::Bytes(bytes) = &content.body else { panic!() };
+                let ResponseBody::Bytes(bytes) = &content.body else {
+                    panic!()
+                };
                 assert_eq!(String::from_utf8_lossy(bytes), client.expected[0]);
             }
             (Mode::Response, Some(Event::Timeout)) => assert!(self.now >= client.deadline),
             (Mode::Response, None) => {
-                assert!(client.expected.is_empty(), "never answered: {:?}", client.expected);
+                assert!(
+                    client.expected.is_empty(),
+                    "never answered: {:?}",
+                    client.expected
+                );
                 assert!(self.now < client.deadline + 64, "never timed out");
             }
             (Mode::Response, event) => panic!("{event:?}"),
@@ -329,7 +389,10 @@ impl Wire for PipeEnd {
     }
 
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bytes: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        let bytes: Vec<u8> = pieces
+            .iter()
+            .flat_map(|piece| piece.iter().copied())
+            .collect();
         self.try_write(&bytes)
     }
 
@@ -338,7 +401,11 @@ impl Wire for PipeEnd {
     }
 
     fn poll_write_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.0.borrow().room > 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if self.0.borrow().room > 0 {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 
     fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
