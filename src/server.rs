@@ -16,10 +16,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     runtime,
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::LocalSet,
 };
 
@@ -67,7 +67,8 @@ impl Error {
 pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let settings = Arc::new(loaded.settings.clone());
     let (before, now) = listen::limits::raise_open_files();
-    tracing::info!(before, now, "open-file limit");
+    tracing::info!("open files: at most {now} (was {before})");
+    let places = Arc::new(Semaphore::new(places(&settings, now)));
     let threads = threads(&settings);
     let sockets = Sockets::bind(&settings, threads)?;
     let routes = load_routes(&settings)?;
@@ -93,6 +94,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             routes: Arc::clone(&routes),
             hub: Arc::clone(&hub),
             ready: Arc::clone(&ready),
+            places: Arc::clone(&places),
             stop: stopped.clone(),
         };
         let name = format!("gripd-{index}");
@@ -117,6 +119,8 @@ struct Core {
     routes: table::Shared,
     hub: Arc<Hub>,
     ready: Arc<AtomicBool>,
+    /// One for each client connection there may be.
+    places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
@@ -175,15 +179,18 @@ impl Core {
     ) -> tokio::task::JoinHandle<()> {
         let (front, open) = (Rc::clone(front), Rc::clone(open));
         let settings = Arc::clone(&self.settings);
-        let on_client = move |socket, peer: SocketAddr| {
-            listen::options::tune_client(&socket, &settings.timeouts);
+        let on_client = move |socket: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
+            if let Err(error) = listen::options::tune_client(&socket, &settings.timeouts) {
+                tracing::debug!(client.addr = %peer, %error, "cannot tune the socket");
+            }
             let (front, guard) = (Rc::clone(&front), Open::new(&open));
             tokio::task::spawn_local(async move {
                 front.serve(socket, peer).await;
-                drop(guard);
+                drop((guard, place));
             });
         };
-        tokio::task::spawn_local(listen::accept::accept_loop(listener, on_client))
+        let places = Arc::clone(&self.places);
+        tokio::task::spawn_local(listen::accept::accept_loop(listener, places, on_client))
     }
 
     async fn wait_for_the_last(&self, open: &Cell<usize>) {
@@ -267,6 +274,22 @@ impl Sockets {
     fn into_cores(self) -> impl Iterator<Item = (Vec<StdListener>, Vec<StdListener>)> {
         self.clients.into_iter().zip(self.control)
     }
+}
+
+/// A held socket keeps little in the kernel. One that cannot be told so works all the same.
+fn tune_held(socket: &TcpStream) {
+    if let Err(error) = listen::options::tune_held(socket) {
+        tracing::debug!(%error, "cannot tune a held socket");
+    }
+}
+
+/// How many client connections there may be. `open_files`: the limit in force.
+fn places(settings: &Settings, open_files: u64) -> usize {
+    match settings.limits.connections {
+        0 => usize::try_from(open_files).unwrap_or(Semaphore::MAX_PERMITS),
+        connections => connections,
+    }
+    .min(Semaphore::MAX_PERMITS)
 }
 
 fn threads(settings: &Settings) -> usize {
