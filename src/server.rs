@@ -28,6 +28,7 @@ use crate::{
     control,
     forward::Forwarder,
     front::Front,
+    hold,
     hub::{Holder, Hub},
     listen,
     routes::{
@@ -145,8 +146,11 @@ impl Core {
         let front = Front::new(
             &self.settings,
             forwarder,
-            &holder,
-            listen::options::tune_held,
+            hold::Context {
+                holder: Rc::clone(&holder),
+                settings: Arc::clone(&self.settings),
+            },
+            tune_held,
         );
         let open = Rc::new(Cell::new(0));
         let mut accepting = Vec::new();

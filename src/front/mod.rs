@@ -27,7 +27,6 @@ use crate::{
     forward::Forwarder,
     hold::{self, Outcome},
     http1::gate,
-    hub::Holder,
 };
 
 /// What all connections of one thread share.
@@ -73,7 +72,7 @@ impl Front {
     pub fn new(
         settings: &Arc<Settings>,
         forwarder: Forwarder,
-        holder: &Rc<Holder<TcpStream>>,
+        context: hold::Context,
         tune_held: fn(&TcpStream),
     ) -> Rc<Self> {
         let limits = gate::Limits {
@@ -81,10 +80,6 @@ impl Front {
             target: settings.limits.request_target,
             headers: settings.limits.request_headers,
             body: settings.limits.request_body,
-        };
-        let context = hold::Context {
-            holder: Rc::clone(holder),
-            settings: Arc::clone(settings),
         };
         Rc::new(Self {
             settings: Arc::clone(settings),
