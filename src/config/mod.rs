@@ -2,7 +2,11 @@
 //! and that everything else reads. Name, type, unit, default and meaning stand here and nowhere
 //! else.
 
+mod fault;
+
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use self::fault::{Fault, Severity};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default)]
