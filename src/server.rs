@@ -73,12 +73,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let threads = threads(&settings);
     let sockets = Sockets::bind(&settings, threads)?;
     let routes = load_routes(&settings)?;
-    let reloader = settings
-        .routes
-        .file
-        .as_ref()
-        .filter(|_| settings.routes.lines.is_empty())
-        .map(|_| routes_watch::spawn(settings.routes.clone(), Arc::clone(&routes)));
+    let reloader = watch_routes(&settings, &routes)?;
     let hub = Arc::new(Hub::new(
         threads,
         settings.limits.publish_buffer,
@@ -159,10 +154,14 @@ impl Core {
             accepting.push(self.accept(listener, &front, &open));
         }
         let (hub, settings) = (Arc::clone(&self.hub), Arc::clone(&self.settings));
-        let context = control::Context::new(hub, settings, Arc::clone(&self.ready));
+        let context = Arc::new(control::Context::new(
+            hub,
+            settings,
+            Arc::clone(&self.ready),
+        ));
         for listener in control {
             let listener = TcpListener::from_std(listener)?;
-            tokio::task::spawn_local(control::serve(listener, Rc::clone(&context)));
+            tokio::task::spawn_local(control::serve(listener, Arc::clone(&context)));
         }
         // An error means that the sender is gone, which is as good as a stop.
         let _ = self.stop.wait_for(|stop| *stop).await;
@@ -308,11 +307,23 @@ fn load_routes(settings: &Settings) -> Result<table::Shared, Error> {
     for fault in &faults {
         tracing::warn!("{fault}");
     }
-    if table.is_empty() {
+    if table.routes().is_empty() {
         tracing::error!("no route is in force: every request gets 502");
     }
-    tracing::info!(routes = table.len(), "routes in force");
+    tracing::info!("routes in force: {}", table.routes().len());
     Ok(Arc::new(ArcSwap::from_pointee(table)))
+}
+
+/// Watches the routes file, if the routes come from one.
+fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Reloader>, Error> {
+    let source = &settings.routes;
+    if source.file.is_none() || !source.lines.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(routes_watch::spawn(
+        source.clone(),
+        Arc::clone(routes),
+    )?))
 }
 
 /// Waits for the signal to stop; SIGHUP reloads the routes.

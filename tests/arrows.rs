@@ -38,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http1", &[]),
     ("hub", &["config", "grip", "http1", "telemetry"]),
     ("listen", &["config", "front", "telemetry"]),
-    ("routes", &["grip"]),
+    ("routes", &["config", "grip"]),
     ("telemetry", &["config"]),
     ("upstream", &["config", "grip", "routes", "telemetry"]),
 ];
