@@ -80,6 +80,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         settings.timeouts.publish,
     ));
     let ready = Arc::new(AtomicBool::new(false));
+    let notices = Arc::default();
     let (stop, stopped) = watch::channel(false);
     sockets.announce();
     let mut cores = Vec::with_capacity(threads);
@@ -90,6 +91,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             routes: Arc::clone(&routes),
             hub: Arc::clone(&hub),
             ready: Arc::clone(&ready),
+            notices: Arc::clone(&notices),
             places: Arc::clone(&places),
             stop: stopped.clone(),
         };
@@ -115,6 +117,7 @@ struct Core {
     routes: table::Shared,
     hub: Arc<Hub>,
     ready: Arc<AtomicBool>,
+    notices: Arc<hold::Notices>,
     /// One for each client connection there may be.
     places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
@@ -144,6 +147,7 @@ impl Core {
             hold::Context {
                 holder: Rc::clone(&holder),
                 settings: Arc::clone(&self.settings),
+                notices: Arc::clone(&self.notices),
             },
             tune_held,
         );

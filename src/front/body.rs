@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::gated::Signals;
-use crate::upstream;
+use crate::forward;
 
 /// An answer's body. When hyper lets it go, the answer is complete.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ enum Content {
     /// Nothing, or one piece.
     Whole(Option<Bytes>),
     /// What a backend sends, as it comes.
-    Stream(upstream::Body),
+    Stream(forward::Body),
     /// The same, after a piece that was read already.
     Prefixed {
         first: Option<Bytes>,
-        rest: Option<upstream::Body>,
+        rest: Option<forward::Body>,
         /// At its end the body goes on, with what is published: hyper gets no end, and the
         /// connection is parked.
         park: bool,
@@ -44,7 +44,7 @@ impl Outgoing {
         }
     }
 
-    pub(super) fn stream(body: upstream::Body, signals: &Rc<Signals>) -> Self {
+    pub(super) fn stream(body: forward::Body, signals: &Rc<Signals>) -> Self {
         Self {
             content: Content::Stream(body),
             signals: Rc::clone(signals),
@@ -54,7 +54,7 @@ impl Outgoing {
     /// A body whose beginning was read already. With `park`, a hold begins where it ends.
     pub(super) fn prefixed(
         first: Bytes,
-        rest: upstream::Body,
+        rest: forward::Body,
         park: bool,
         signals: &Rc<Signals>,
     ) -> Self {
@@ -72,12 +72,12 @@ impl Outgoing {
 
 impl Body for Outgoing {
     type Data = Bytes;
-    type Error = upstream::Error;
+    type Error = forward::BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, upstream::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, forward::BodyError>>> {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Stream(body) => Pin::new(body).poll_frame(context),

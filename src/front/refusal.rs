@@ -12,9 +12,10 @@ use tokio::{
 };
 
 use crate::{
+    grip::status::reason,
     hold::http_date,
     http1::{
-        answer::{Answer, Connection, Framing, reason},
+        answer::{Answer, Connection, Framing},
         gate::{Fault, Version},
     },
 };

@@ -1,7 +1,7 @@
 //! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
 //! instruct and begins a hold.
 
-use std::{convert::Infallible, future::pending, rc::Rc};
+use std::{convert::Infallible, future::pending, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -14,7 +14,7 @@ use super::{
     refusal,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Upload},
+    forward::{self, Answer, Cause, Collected, Failure, Upload, show_address, show_route},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
@@ -80,73 +80,78 @@ async fn settle(
     upload: &Upload,
     is_head: bool,
 ) -> Result<Response<Outgoing>, Failure> {
-    let route = Rc::new((answer.route.clone(), answer.target));
-    let (debug, prefix) = (
-        front.settings.proxy.debug || route.0.debug,
-        route.0.prefix.clone(),
-    );
-    let fail = |cause| Failure {
-        cause,
-        route: Some(route.0.clone()),
-        debug,
+    let (route, target) = (Arc::clone(&answer.route), answer.target);
+    let debug = front.settings.proxy.debug || route.debug;
+    let fail = |cause| {
+        let failure = Failure {
+            cause,
+            route: Some(Arc::clone(&route)),
+            target: Some(target),
+            debug,
+        };
+        failure.log();
+        failure
     };
-    upload
-        .finish()
-        .await
-        .map_err(|_| fail(Cause::RequestBody))?;
+    // The rest of the body would be taken for the next request.
+    let finished = upload.finish().await;
     if upload.overflowed() {
-        return Err(fail(Cause::RequestTooLarge));
+        return Err(fail(Cause::RequestTooLarge { limit: BODY_LIMIT }));
     }
+    finished.map_err(|error| fail(Cause::Upstream(error.into())))?;
+    let Collected { response, rest } = forward::collect(answer, BODY_LIMIT).await?;
+    if rest.is_some() && !instruct::allows_large_stream(fields(&response)) {
+        let target = route
+            .targets
+            .get(target)
+            .map(|target| show_address(&target.address));
+        let target = target.unwrap_or_default();
+        return Err(fail(Cause::InstructTooLarge {
+            target,
+            limit: BODY_LIMIT,
+        }));
+    }
+    let first = response.body.clone();
+    let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;
+    let name = show_route(&route);
     let client = hold::Client {
         version: desk.version,
         keep_alive: desk.keep_alive,
         head: is_head,
-        prefix: &prefix,
-        implicit: route
-            .0
-            .targets
-            .get(route.1)
-            .map_or(&[], |target| &target.subs),
+        route: &name,
+        prefix: &route.prefix,
+        implicit: route.targets.get(target).map_or(&[], |target| &target.subs),
         debug,
     };
-    let (response, rest) = match forward::collect(answer, BODY_LIMIT).await? {
-        Collected::Whole(response) => (response, None),
-        Collected::Large { response, body } => (response, Some(body)),
-    };
-    if rest.is_some() && !instruct::allows_large_stream(&response.headers) {
-        return Err(fail(Cause::InstructTooLarge));
-    }
-    let first = if rest.is_some() {
-        response.body.clone()
-    } else {
-        Bytes::new()
-    };
-    let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;
-    match (hold::begin(instruct, &client, &front.context), rest) {
-        (Begun::Answer(response), None) => Ok(plain(response, desk)),
+    let begun = hold::begin(instruct, &client, &front.context);
+    match (begun, rest) {
+        (Begun::Answer(response), None) => {
+            let body = Outgoing::whole(response.body.clone(), &desk.signals);
+            Ok(head(&response).map(|()| body))
+        }
         (Begun::Answer(response), Some(rest)) => {
             let body = Outgoing::prefixed(first, rest, false, &desk.signals);
             Ok(head(&response).map(|()| body))
         }
         (Begun::Held(start), None) => {
             desk.next.replace(Some(Next::Hold(start)));
+            // Nothing is hyper's to write: its connection is taken apart from here.
             pending().await
         }
         (Begun::Held(mut start), Some(rest)) => {
-            let response = start.large_head();
+            let response = start
+                .large_head()
+                .map_or_else(|| Response::new(()), |one| head(&one));
             desk.next.replace(Some(Next::HoldLater(start)));
-            let body = Outgoing::prefixed(first, rest, true, &desk.signals);
-            Ok(response
-                .map_or_else(|| Response::new(()), |response| head(&response))
-                .map(|()| body))
+            Ok(response.map(|()| Outgoing::prefixed(first, rest, true, &desk.signals)))
         }
     }
 }
 
-/// A response without a hold.
-fn plain(response: instruct::Response, desk: &Desk) -> Response<Outgoing> {
-    let body = Outgoing::whole(response.body.clone(), &desk.signals);
-    head(&response).map(|()| body)
+fn fields(response: &instruct::Response) -> impl Iterator<Item = (&str, &[u8])> {
+    response
+        .headers
+        .iter()
+        .map(|header| (&*header.name, &*header.value))
 }
 
 /// A response head for hyper to write.

@@ -7,9 +7,11 @@ use crate::{
     grip::{
         format::ResponseContent,
         instruct::{Header, Response},
+        patch::PatchError,
+        status::reason,
     },
     http1::{
-        answer::{Answer, Connection, Framing as HeadFraming, reason},
+        answer::{Answer, Connection, Framing as HeadFraming},
         chunk,
         gate::Version,
     },
@@ -61,7 +63,7 @@ pub(super) fn whole(response: &Response, version: Version, keep_alive: bool) -> 
 pub(super) fn merged(
     instruct: &Response,
     content: &ResponseContent,
-) -> Result<Response, crate::grip::format::PatchError> {
+) -> Result<Response, PatchError> {
     let replaced = |name: &str| {
         content
             .headers

@@ -12,11 +12,13 @@
 
 mod answer;
 mod date;
+mod notice;
 mod session;
 mod start;
 
 pub use self::{
     date::http_date,
+    notice::Notices,
     session::{Early, Outcome, Session},
     start::{Begun, Client, Context, Start, begin},
 };

@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
-use super::{answer, session::Ending};
+use super::{answer, notice::Notices, session::Ending};
 use crate::{
     config::Settings,
     grip::{
@@ -23,6 +23,8 @@ pub struct Context {
     pub holder: Rc<Holder<TcpStream>>,
     /// The settings in force.
     pub settings: Arc<Settings>,
+    /// What was said already.
+    pub notices: Arc<Notices>,
 }
 
 /// What a hold needs to know of the client's request.
@@ -34,6 +36,8 @@ pub struct Client<'a> {
     pub keep_alive: bool,
     /// The request was a `HEAD`: it is never held.
     pub head: bool,
+    /// The route's name, for the log.
+    pub route: &'a str,
     /// Put before every channel name (route option `prefix`).
     pub prefix: &'a str,
     /// Channels that the target adds (target option `sub`), without prefix.
@@ -64,6 +68,7 @@ pub struct Start {
 
 /// Acts on an instruct. From here on the request is subscribed.
 pub fn begin(instruct: Instruct, client: &Client<'_>, context: &Context) -> Begun {
+    context.notices.tell(&instruct, client.route);
     let Some(mode) = instruct
         .hold
         .filter(|_| !client.head && allows_body(&instruct.response))

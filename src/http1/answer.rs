@@ -14,7 +14,7 @@ pub struct Answer<'a, H> {
     pub version: Version,
     /// Status, 100 to 999; anything else is written as 500.
     pub code: u16,
-    /// Reason, which may be empty. One that cannot be sent is replaced by [`reason`].
+    /// Reason, which may be empty. One that cannot be sent is left out.
     pub reason: &'a str,
     /// Header names and values, written in this order. Left out: those that this writer decides
     /// about (`Connection`, `Content-Length`, `Keep-Alive`, `Transfer-Encoding`), and those that
@@ -64,7 +64,7 @@ where
             500
         };
         let text = if self.reason.bytes().any(is_control) {
-            reason(code)
+            ""
         } else {
             self.reason
         };
@@ -112,17 +112,6 @@ where
             (Connection::KeepAlive, Version::Http11) => None,
         }
     }
-}
-
-/// The reason of a status: its standard phrase, or `Undefined Reason`.
-pub fn reason(code: u16) -> &'static str {
-    phrase(code).unwrap_or("Undefined Reason")
-}
-
-/// The standard phrase of a status (RFC 9110 section 15 and the IANA registry).
-pub fn phrase(code: u16) -> Option<&'static str> {
-    let index = PHRASES.binary_search_by_key(&code, |(code, _)| *code);
-    index.ok().map(|index| PHRASES[index].1)
 }
 
 fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
@@ -175,71 +164,5 @@ const SPECIAL: [&str; 10] = [
     "WWW",
     "XSS",
 ];
-
-const PHRASES: [(u16, &str); 62] = [
-    (100, "Continue"),
-    (101, "Switching Protocols"),
-    (102, "Processing"),
-    (103, "Early Hints"),
-    (200, "OK"),
-    (201, "Created"),
-    (202, "Accepted"),
-    (203, "Non-Authoritative Information"),
-    (204, "No Content"),
-    (205, "Reset Content"),
-    (206, "Partial Content"),
-    (207, "Multi-Status"),
-    (208, "Already Reported"),
-    (226, "IM Used"),
-    (300, "Multiple Choices"),
-    (301, "Moved Permanently"),
-    (302, "Found"),
-    (303, "See Other"),
-    (304, "Not Modified"),
-    (305, "Use Proxy"),
-    (307, "Temporary Redirect"),
-    (308, "Permanent Redirect"),
-    (400, "Bad Request"),
-    (401, "Unauthorized"),
-    (402, "Payment Required"),
-    (403, "Forbidden"),
-    (404, "Not Found"),
-    (405, "Method Not Allowed"),
-    (406, "Not Acceptable"),
-    (407, "Proxy Authentication Required"),
-    (408, "Request Timeout"),
-    (409, "Conflict"),
-    (410, "Gone"),
-    (411, "Length Required"),
-    (412, "Precondition Failed"),
-    (413, "Content Too Large"),
-    (414, "URI Too Long"),
-    (415, "Unsupported Media Type"),
-    (416, "Range Not Satisfiable"),
-    (417, "Expectation Failed"),
-    (418, "I'm a teapot"),
-    (421, "Misdirected Request"),
-    (422, "Unprocessable Content"),
-    (423, "Locked"),
-    (424, "Failed Dependency"),
-    (425, "Too Early"),
-    (426, "Upgrade Required"),
-    (428, "Precondition Required"),
-    (429, "Too Many Requests"),
-    (431, "Request Header Fields Too Large"),
-    (451, "Unavailable For Legal Reasons"),
-    (500, "Internal Server Error"),
-    (501, "Not Implemented"),
-    (502, "Bad Gateway"),
-    (503, "Service Unavailable"),
-    (504, "Gateway Timeout"),
-    (505, "HTTP Version Not Supported"),
-    (506, "Variant Also Negotiates"),
-    (507, "Insufficient Storage"),
-    (508, "Loop Detected"),
-    (510, "Not Extended"),
-    (511, "Network Authentication Required"),
-];
-
 #[cfg(test)]
 mod tests;

@@ -157,15 +157,6 @@ fn nothing_can_end_a_line() {
     assert!(written(answer).starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
 }
 
-#[test]
-fn phrases_are_found_and_in_order() {
-    assert!(PHRASES.is_sorted_by_key(|(code, _)| *code));
-    assert_eq!(phrase(200), Some("OK"));
-    assert_eq!(phrase(511), Some("Network Authentication Required"));
-    assert_eq!(phrase(299), None);
-    assert_eq!(reason(299), "Undefined Reason");
-}
-
 proptest! {
     #[test]
     fn what_is_written_reads_back_the_same(
