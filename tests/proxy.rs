@@ -10,6 +10,7 @@
 mod support;
 
 use std::{
+    fmt::Write as _,
     sync::{Mutex, mpsc},
     time::Duration,
 };
@@ -223,10 +224,12 @@ fn pipelined_requests_are_answered_in_order() {
     let mut client = gripd.client();
     let mut all = String::new();
     for n in 0..20 {
-        all.push_str(&format!("GET /{n} HTTP/1.1\r\nHost: h.test\r\n\r\n"));
-        all.push_str(&format!(
+        write!(all, "GET /{n} HTTP/1.1\r\nHost: h.test\r\n\r\n").unwrap();
+        write!(
+            all,
             "POST /p{n} HTTP/1.1\r\nHost: h.test\r\nContent-Length: 4\r\n\r\nbody"
-        ));
+        )
+        .unwrap();
     }
     client.send(all);
     for n in 0..20 {

@@ -74,7 +74,7 @@ fn a_file_deleted_and_made_again_is_seen() {
     files.wait_for("B");
 }
 
-/// The way Kubernetes changes a ConfigMap: `routes` points into `..data`, which is swapped.
+/// The way Kubernetes changes a `ConfigMap`: `routes` points into `..data`, which is swapped.
 #[test]
 fn a_swapped_symlink_is_seen() {
     let (a, b) = (Backend::saying("A"), Backend::saying("B"));

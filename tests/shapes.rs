@@ -4,7 +4,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "helpers of tests fail by panicking"
+    clippy::too_many_lines,
+    reason = "helpers of tests fail by panicking; tables are long"
 )]
 
 mod support;

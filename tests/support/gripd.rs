@@ -171,11 +171,11 @@ impl Gripd {
     /// Posts a publish body and reads the answer.
     pub(crate) fn publish_raw(&self, headers: &[&str], body: impl AsRef<[u8]>) -> Response {
         let mut control = Wire::connect(self.control);
-        control.request("POST", "/publish/", &self.control_headers(headers), body);
+        control.request("POST", "/publish/", &Self::control_headers(headers), body);
         control.response()
     }
 
-    fn control_headers<'a>(&self, headers: &[&'a str]) -> Vec<&'a str> {
+    fn control_headers<'a>(headers: &[&'a str]) -> Vec<&'a str> {
         let mut all = vec!["Host: localhost"];
         all.extend_from_slice(headers);
         all
