@@ -1,8 +1,6 @@
 //! An answer read to its end, since it may be an instruct: an instruct acts only when the whole of
 //! it is there. It is decoded, because what is published later is plain.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::TRAILER,
@@ -14,7 +12,6 @@ use hyper::ext::ReasonPhrase;
 use super::{Answer, Body, Cause, Failure, decode, headers::tokens};
 use crate::{
     grip::instruct::{Header, Response},
-    routes::grammar::Route,
     upstream::Origin,
 };
 

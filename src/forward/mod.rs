@@ -31,7 +31,7 @@ use crate::{
     grip,
     routes::{
         grammar::{Address, Route, Target},
-        table::{Query, Shared},
+        table::{IdMatch, Query, Shared},
     },
     upstream::{self, Call, Error, Origin, Pool, Resolver, Wait, Waits, test_target},
 };
@@ -159,9 +159,10 @@ impl Forwarder {
             .get(PUSHPIN_ROUTE)
             .filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty());
         if let Some(id) = id {
-            return table
-                .by_id(id.to_str().ok()?)
-                .filter(|route| place.path.starts_with(&route.path_beg));
+            return match table.by_id(id.to_str().ok()?, &place.path) {
+                IdMatch::Found(route) => Some(route),
+                IdMatch::OtherPath | IdMatch::Shared | IdMatch::Unknown => None,
+            };
         }
         table.find(&Query {
             host: &place.host,

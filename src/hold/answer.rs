@@ -5,9 +5,8 @@ use bytes::Bytes;
 use super::date::http_date;
 use crate::{
     grip::{
-        format::ResponseContent,
+        format::{PatchError, ResponseContent},
         instruct::{Header, Response},
-        patch::PatchError,
         status::reason,
     },
     http1::{
