@@ -155,7 +155,8 @@ fn holds_survive_a_reload() {
         "B",
         "the next request takes the new table"
     );
-    assert_eq!(files.a.asked(), ["GET /s", "GET /p"]);
+    let holds = files.a.asked().into_iter().filter(|asked| asked != "GET /");
+    assert_eq!(holds.collect::<Vec<_>>(), ["GET /s", "GET /p"], "no hold was repeated");
 }
 
 #[test]

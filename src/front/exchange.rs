@@ -152,8 +152,7 @@ impl Desk {
         match self.next.take() {
             None => Turn::Next(Line {
                 socket,
-                early,
-                fresh: false,
+                early
             }),
             Some(Next::Hold(start) | Next::HoldLater(start)) => {
                 (front.tune_held)(&socket);

@@ -53,8 +53,6 @@ struct Line {
     socket: TcpStream,
     /// Bytes read ahead: the beginning of the next request.
     early: BytesMut,
-    /// The connection has carried no request yet.
-    fresh: bool,
 }
 
 /// What becomes of a connection after a request.
@@ -98,8 +96,7 @@ impl Front {
     pub async fn serve(self: Rc<Self>, socket: TcpStream, peer: SocketAddr) {
         let mut line = Line {
             socket,
-            early: BytesMut::new(),
-            fresh: true,
+            early: BytesMut::new()
         };
         loop {
             // Boxed, so that a parked connection's task has not the size of a busy one's.
@@ -111,8 +108,7 @@ impl Front {
                     Outcome::Next(socket, early) => {
                         line = Line {
                             socket,
-                            early: early[..].into(),
-                            fresh: false,
+                            early: early[..].into()
                         };
                     }
                 },

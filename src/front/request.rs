@@ -1,10 +1,11 @@
 //! Waiting for a request: the bytes of its head, behind two separate times.
 
-use std::{io, time::Duration};
+use std::io;
 
+use bytes::BytesMut;
 use tokio::{
     io::AsyncReadExt,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{Front, Line};
@@ -42,29 +43,37 @@ impl Front {
         }
     }
 
-    /// Waits for a request's first byte; false when none comes.
+    /// Waits for a request's first bytes; false when none come. No buffer is kept meanwhile.
     async fn begins(&self, line: &mut Line) -> bool {
-        let patience = self.patience(line.fresh);
+        let deadline = Instant::now() + self.settings.timeouts.keep_alive;
         let stopping = self.drain.notify.notified();
-        if self.is_draining() {
-            return false;
+        tokio::pin!(stopping);
+        while !self.is_draining() {
+            let readable = tokio::select! {
+                readable = line.socket.readable() => readable.is_ok(),
+                () = &mut stopping => false,
+                () = sleep_until(deadline) => false,
+            };
+            if !readable {
+                return false;
+            }
+            // A socket may be called readable and be not.
+            match read_now(line) {
+                Ok(0) => return false,
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    line.early = BytesMut::new();
+                }
+                Err(_) => return false,
+            }
         }
-        tokio::select! {
-            readable = line.socket.readable() => readable.is_ok(),
-            () = stopping => false,
-            () = tokio::time::sleep(patience) => false,
-        }
+        false
     }
+}
 
-    /// A new connection is there for a request; an old one may rest.
-    fn patience(&self, fresh: bool) -> Duration {
-        let timeouts = &self.settings.timeouts;
-        if fresh {
-            timeouts.request_head
-        } else {
-            timeouts.keep_alive
-        }
-    }
+fn read_now(line: &mut Line) -> io::Result<usize> {
+    line.early.reserve(READ);
+    line.socket.try_read_buf(&mut line.early)
 }
 
 async fn read(line: &mut Line) -> io::Result<usize> {

@@ -147,7 +147,7 @@ fn nothing_can_end_a_line() {
         date: "now\r\n",
         ..sound(&headers)
     };
-    let want = "HTTP/1.1 404 Not Found\r\nGood: 1\t2\r\nContent-Length: 3\r\n\r\n";
+    let want = "HTTP/1.1 404 \r\nGood: 1\t2\r\nContent-Length: 3\r\n\r\n";
     assert_eq!(written(answer), want);
     let answer = Answer {
         code: 1000,
