@@ -10,7 +10,12 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let answer = answer(data);
-    let pairs = || answer.headers.iter().map(|h| (h.name.as_str(), &h.value[..]));
+    let pairs = || {
+        answer
+            .headers
+            .iter()
+            .map(|h| (h.name.as_str(), &h.value[..]))
+    };
     let _ = is_instruct(pairs());
     let _ = allows_large_stream(pairs());
     match Instruct::parse(answer.clone()) {

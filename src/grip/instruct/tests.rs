@@ -493,7 +493,7 @@ fn what_cannot_be_sent_is_refused() {
 #[test]
 fn a_json_response() {
     let response = read_json(
-        json!({"response": {"code": 201, "reason": "Yo", "body-bin": "aGk=",
+        &json!({"response": {"code": 201, "reason": "Yo", "body-bin": "aGk=",
         "body": "x", "headers": [["X-A", "1"], ["X-A", "2"]]}}),
     );
     assert_eq!(
