@@ -8,7 +8,6 @@ use std::ops::RangeInclusive;
 pub const SENDABLE: RangeInclusive<u16> = 200..=999;
 
 /// The standard reason phrase of a code, or `Undefined Reason` when it has none.
-#[expect(clippy::too_many_lines, reason = "a table, one code a line")]
 pub fn reason(code: u16) -> &'static str {
     match code {
         100 => "Continue",

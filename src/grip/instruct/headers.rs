@@ -39,7 +39,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(5);
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(55);
 const KEEP_ALIVE_MIN: Duration = Duration::from_secs(1);
 pub(super) const KEEP_ALIVE_DEFAULT: Duration = Duration::from_secs(55);
-const NEXT_DEFAULT: Duration = Duration::from_secs(120);
+const NEXT_DEFAULT: Duration = Duration::from_mins(2);
 
 impl Draft {
     /// Clamps the times and adds the response.
@@ -92,8 +92,10 @@ impl Channels {
 
 /// Reads all `Grip-*` headers.
 pub(super) fn read(headers: &[Header]) -> Result<Draft, InstructError> {
-    let mut draft = Draft::default();
-    draft.hold = first(headers, HOLD).map(hold).transpose()?;
+    let mut draft = Draft {
+        hold: first(headers, HOLD).map(hold).transpose()?,
+        ..Draft::default()
+    };
     for part in parts(headers, CHANNEL, &mut draft.warnings) {
         draft.channels.add(channel(&part)?)?;
     }

@@ -44,7 +44,7 @@ pub fn allows_large_stream<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [
     let (mut hold, mut next, mut whole) = (None, false, false);
     for (name, value) in headers {
         if same(name, "Grip-Hold") {
-            hold.get_or_insert(value.trim_ascii());
+            hold = hold.or_else(|| Some(value.trim_ascii()));
         } else if same(name, "Grip-Link") {
             next |= params::any(value, |part| part.get("rel") == Some(Some(b"next")));
         } else if same(name, "Grip-Channel") {

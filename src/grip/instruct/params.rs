@@ -74,6 +74,7 @@ impl<'a> Part<'a> {
 
     /// The first parameter of this name, in any case: outer `None` when there is none, inner when
     /// it has no value.
+    #[expect(clippy::option_option, reason = "absent and without a value differ")]
     pub(super) fn get(&self, name: &str) -> Option<Option<&[u8]>> {
         let mut params = self.params.iter();
         let (_, value) = params.find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;

@@ -48,7 +48,7 @@ fn parse_json(lines: &[&str], body: &str) -> Result<Instruct, InstructError> {
     Instruct::parse(answer)
 }
 
-fn read_json(body: Value) -> Instruct {
+fn read_json(body: &Value) -> Instruct {
     parse_json(&[], &body.to_string()).unwrap()
 }
 
@@ -493,7 +493,7 @@ fn what_cannot_be_sent_is_refused() {
 #[test]
 fn a_json_response() {
     let response = read_json(
-        json!({"response": {"code": 201, "reason": "Yo", "body-bin": "aGk=",
+        &json!({"response": {"code": 201, "reason": "Yo", "body-bin": "aGk=",
         "body": "x", "headers": [["X-A", "1"], ["X-A", "2"]]}}),
     );
     assert_eq!(
@@ -508,19 +508,19 @@ fn a_json_response() {
     assert_eq!(response.hold, None);
 
     let headers = json!({"Grip-X": "1", "Content-Length": "99", "Connection": "keep-alive"});
-    let instruct = read_json(json!({"response": {"headers": headers}}));
+    let instruct = read_json(&json!({"response": {"headers": headers}}));
     assert_eq!(names(&instruct.response), ["Grip-X"]);
 }
 
 #[test]
 fn a_json_response_may_be_empty() {
-    let instruct = read_json(json!({}));
+    let instruct = read_json(&json!({}));
     assert_eq!(
         (instruct.response.code, instruct.response.reason.as_str()),
         (200, "OK")
     );
     assert!(instruct.response.headers.is_empty() && instruct.response.body.is_empty());
-    let instruct = read_json(json!({"response": {"code": 204}}));
+    let instruct = read_json(&json!({"response": {"code": 204}}));
     assert_eq!(
         (instruct.response.code, instruct.response.body.len()),
         (204, 0)
@@ -611,7 +611,7 @@ fn a_json_hold_is_laid_over_the_headers() {
 
 #[test]
 fn json_defaults() {
-    let instruct = read_json(json!({"hold": {"channels": [], "timeout": 0, "keep-alive": {}}}));
+    let instruct = read_json(&json!({"hold": {"channels": [], "timeout": 0, "keep-alive": {}}}));
     assert_eq!(instruct.hold, Some(Mode::Response));
     assert_eq!(instruct.timeout.as_secs(), 5);
     let keep_alive = instruct.keep_alive.unwrap();
@@ -644,14 +644,22 @@ fn json_bodies_that_are_none() {
     );
 }
 
+/// The body must be refused with a text that begins so.
+fn refused(body: &Value, want: &str) {
+    let error = parse_json(&[], &body.to_string()).unwrap_err().to_string();
+    let want = format!("application/grip-instruct: {want}");
+    assert!(error.starts_with(&want), "{error}\nwanted {want}");
+}
+
+/// A hold with one field more.
+fn hold(field: &str, value: Value) -> Value {
+    let mut hold = json!({"channels": []});
+    hold[field] = value;
+    json!({ "hold": hold })
+}
+
 #[test]
 fn json_faults_name_the_field() {
-    let hold = |field: &str, value: Value| {
-        let mut hold = json!({"channels": []});
-        hold[field] = value;
-        json!({ "hold": hold })
-    };
-    let named = |value: Value| hold("channels", json!([{"name": "a"}, value]));
     for (body, want) in [
         (json!({"hold": 5}), "hold is a number; it must be an object"),
         (
@@ -710,6 +718,15 @@ fn json_faults_name_the_field() {
             hold("keep-alive", json!({"timeout": -1})),
             "hold.keep-alive.timeout is '-1'",
         ),
+    ] {
+        refused(&body, want);
+    }
+}
+
+#[test]
+fn json_faults_of_a_channel_name_its_index() {
+    let named = |value: Value| hold("channels", json!([{"name": "a"}, value]));
+    for (body, want) in [
         (
             named(json!("a")),
             "hold.channels[1] is a string; it must be an object",
@@ -743,9 +760,7 @@ fn json_faults_name_the_field() {
             "hold.channels[1].filters[0] is a number",
         ),
     ] {
-        let error = parse_json(&[], &body.to_string()).unwrap_err().to_string();
-        let want = format!("application/grip-instruct: {want}");
-        assert!(error.starts_with(&want), "{error}\nwanted {want}");
+        refused(&body, want);
     }
 }
 

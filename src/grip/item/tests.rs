@@ -13,6 +13,7 @@ use crate::grip::{
     text::{is_clean, is_token},
 };
 
+#[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn parse(item: Value) -> Result<Item, String> {
     let body = json!({ "items": [item] }).to_string();
     match parse_batch(body.as_bytes()) {
@@ -22,6 +23,7 @@ fn parse(item: Value) -> Result<Item, String> {
 }
 
 /// One item with this form.
+#[expect(clippy::needless_pass_by_value, reason = "called with literals")]
 fn with(form: &str, value: Value) -> Result<Item, String> {
     parse(json!({ "channel": "c", "formats": { form: value } }))
 }
@@ -191,10 +193,15 @@ fn unknown_forms_are_forms_too() {
     assert_eq!(with("zzz", json!({})).unwrap().formats, Formats::default());
 }
 
+/// An item with this form must be refused with a text that begins so, after the form's path.
+fn refused(form: &str, value: Value, want: &str) {
+    let error = with(form, value).expect_err(want);
+    let want = format!("items[0].formats.{form}{want}");
+    assert!(error.starts_with(&want), "{error}\nwanted {want}");
+}
+
 #[test]
-fn faults_of_a_form_name_the_field() {
-    let pairs = |value: Value| json!({"body": "", "headers": value});
-    let patch = |value: Value| json!({"body-patch": value});
+fn faults_of_a_stream_form_name_the_field() {
     for (form, value, want) in [
         ("http-stream", json!([]), " is a list; it must be an object"),
         (
@@ -229,6 +236,14 @@ fn faults_of_a_form_name_the_field() {
             json!({"content": "", "content-filters": "a"}),
             ".content-filters is a",
         ),
+    ] {
+        refused(form, value, want);
+    }
+}
+
+#[test]
+fn faults_of_a_response_form_name_the_field() {
+    for (form, value, want) in [
         (
             "http-response",
             json!({}),
@@ -265,6 +280,15 @@ fn faults_of_a_form_name_the_field() {
             json!({"body": "", "reason": "a\r"}),
             ".reason is 'a\\r'; it must be",
         ),
+    ] {
+        refused(form, value, want);
+    }
+}
+
+#[test]
+fn faults_of_an_items_headers_name_the_field() {
+    let pairs = |value: Value| json!({"body": "", "headers": value});
+    for (form, value, want) in [
         (
             "http-response",
             pairs(json!("x")),
@@ -320,6 +344,15 @@ fn faults_of_a_form_name_the_field() {
             pairs(json!({"Grip-X": "\r"})),
             ".headers.Grip-X is '\\r'",
         ),
+    ] {
+        refused(form, value, want);
+    }
+}
+
+#[test]
+fn faults_of_a_patch_name_the_operation() {
+    let patch = |value: Value| json!({"body-patch": value});
+    for (form, value, want) in [
         (
             "http-response",
             patch(json!({})),
@@ -340,6 +373,14 @@ fn faults_of_a_form_name_the_field() {
             patch(json!([{"op": "add", "path": "x"}])),
             ".body-patch[0] is '",
         ),
+    ] {
+        refused(form, value, want);
+    }
+}
+
+#[test]
+fn faults_of_a_message_form_name_the_field() {
+    for (form, value, want) in [
         ("ws-message", json!({}), ".content is missing"),
         (
             "ws-message",
@@ -368,9 +409,7 @@ fn faults_of_a_form_name_the_field() {
             ".reason is a number",
         ),
     ] {
-        let error = with(form, value.clone()).expect_err(&value.to_string());
-        let want = format!("items[0].formats.{form}{want}");
-        assert!(error.starts_with(&want), "{error}\nwanted {want}");
+        refused(form, value, want);
     }
 }
 
@@ -497,7 +536,7 @@ proptest! {
 
     #[test]
     fn content_arrives_byte_for_byte(content: String) {
-        let item = with("http-stream", json!({"content": content.clone()})).unwrap();
+        let item = with("http-stream", json!({"content": content})).unwrap();
         let content_filters = None;
         let want = StreamFormat::Send { content: Bytes::from(content), content_filters };
         prop_assert_eq!(item.formats.stream, Some(want));

@@ -30,7 +30,7 @@ fn verified(token: &str, key: &DecodingKey, alg: Algorithm) -> Algorithm {
     header.alg
 }
 
-/// A file in the build's own temporary folder.
+/// A file in the system's temporary folder, of a name no other test has.
 fn temporary(content: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
