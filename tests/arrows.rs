@@ -105,7 +105,12 @@ fn files_say_what_they_are_for_and_stay_short() {
     let mut faults = Vec::new();
     for source in sources() {
         let lines = source.text.lines().count();
-        let most = if source.name == "main.rs" { 99 } else { 500 };
+        let most = match &*source.name {
+            "main.rs" => 99,
+            // A table of cases is read by row.
+            name if name.ends_with("tests.rs") => 1000,
+            _ => 500,
+        };
         if lines > most {
             faults.push(format!(
                 "{}: {lines} lines, {most} are allowed",

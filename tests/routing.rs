@@ -129,7 +129,7 @@ fn the_best_rule_is_chosen() {
         "no fall-back to *"
     );
     assert_eq!(lines.ask("h.test", "/dead/x", &[]).0, 502);
-    lines.gripd.wait_log("dup");
+    lines.gripd.wait_log("same condition");
 }
 
 #[test]

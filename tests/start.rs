@@ -100,56 +100,6 @@ fn keys_are_those_of_the_settings_and_of_the_route() {
     assert!(claims(token, b"changeme").is_err(), "the route's key alone");
 }
 
-#[test]
-fn a_proxy_in_front_with_the_key_is_trusted() {
-    let backend = Backend::serving([(
-        "/s",
-        support::instruct(&["Grip-Hold: stream", "Grip-Channel: c"], "hi\n"),
-    )]);
-    let gripd = Gripd::start(|c| {
-        c.route(format!("* {}", backend.addr))
-            .set("GRIP_UPSTREAM_KEY", "base64:dXBzdHJlYW0=")
-    });
-    let now = jsonwebtoken::get_current_timestamp();
-    let sign = |claims: Value, key: &[u8]| {
-        let key = EncodingKey::from_secret(key);
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap()
-    };
-    let ask = |token: &str| {
-        let mut client = gripd.client();
-        client.request(
-            "GET",
-            "/s",
-            &[&format!("Grip-Sig: {token}"), "Grip-X: y"],
-            "",
-        );
-        (client.head(), backend.last().head)
-    };
-    let good = sign(json!({"exp": now + 600}), b"upstream");
-    let (answer, seen) = ask(&good);
-    assert_eq!(seen.all("Grip-Sig"), [good.as_str()]);
-    assert_eq!(seen.all("Grip-X"), ["y"]);
-    assert_eq!(
-        answer.get("Grip-Hold"),
-        Some("stream"),
-        "the proxy in front holds"
-    );
-    for (what, bad) in [
-        ("expired", sign(json!({"exp": now - 600}), b"upstream")),
-        ("another key", sign(json!({"exp": now + 600}), b"other")),
-        ("without exp", sign(json!({"iss": "x"}), b"upstream")),
-        ("no token", "x.y.z".to_owned()),
-    ] {
-        let (answer, seen) = ask(&bad);
-        assert!(!seen.has("Grip-X"), "{what}");
-        assert_ne!(seen.get("Grip-Sig"), Some(bad.as_str()), "{what}");
-        assert!(
-            answer.is_chunked() && !answer.has("Grip-Hold"),
-            "{what}: held here"
-        );
-    }
-}
-
 // ---- exit codes -----------------------------------------------------------------------------
 
 #[test]

@@ -7,6 +7,7 @@
 //! at, and so a loop over httparse is shorter than the guards around hyper would be.
 
 use std::{
+    io,
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
@@ -120,13 +121,20 @@ impl Connection<'_> {
         }
     }
 
-    /// Waits for a request's first byte. Meanwhile there is no buffer.
+    /// Waits for a request's first bytes. Meanwhile there is no buffer.
     async fn wait(&mut self, patience: Duration) -> Result<(), End> {
-        if self.buf.is_empty() {
+        let deadline = Instant::now() + patience;
+        while self.buf.is_empty() {
             self.buf = BytesMut::new();
-            match timeout(patience, self.stream.readable()).await {
-                Ok(Ok(())) => {}
-                _ => return Err(End::Gone),
+            let Ok(Ok(())) = timeout_at(deadline, self.stream.readable()).await else {
+                return Err(End::Gone);
+            };
+            self.buf.reserve(READ);
+            // A socket may be called readable and be not.
+            match self.stream.try_read_buf(&mut self.buf) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return Err(End::Gone),
             }
         }
         Ok(())

@@ -117,7 +117,7 @@ pub(super) fn read(headers: &[Header]) -> Result<Draft, InstructError> {
             None => draft.warnings.push(unclosed(SET_META, text)),
         }
     }
-    draft.status = first(headers, STATUS).map(status).transpose()?;
+    draft.status = first(headers, STATUS).filter(|value| !value.is_empty()).map(status).transpose()?;
     for part in parts(headers, LINK, &mut draft.warnings) {
         link(&part, &mut draft.links)?;
     }
@@ -357,7 +357,7 @@ fn is_uri(uri: &str) -> bool {
     let host = authority.rsplit('@').next().unwrap_or_default();
     let (name, port) = match host.strip_prefix('[') {
         Some(literal) => match literal.split_once(']') {
-            Some((name, after)) if name.parse::<std::net::Ipv6Addr>().is_ok() => (name, after),
+            Some((name, after)) if name.parse::<core::net::Ipv6Addr>().is_ok() => (name, after),
             _ => return false,
         },
         None => host.split_at(host.find(':').unwrap_or(host.len())),

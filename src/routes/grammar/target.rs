@@ -1,6 +1,6 @@
 //! The later sections of a line: where requests go.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 use super::{
     Address, LineError, Note, Target, condition,
