@@ -317,3 +317,6 @@ fn both_families(loopback: bool, port: u16) -> Vec<SocketAddr> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

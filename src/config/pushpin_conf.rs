@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(test)]
+pub(super) use self::meaning::unknown_targets;
 use self::meaning::{Meaning, meaning};
 use super::{
     draft::{Draft, Place, Rank, folder_of},

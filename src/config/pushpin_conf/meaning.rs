@@ -220,9 +220,9 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("handler", "prometheus_prefix", Group(METRICS)),
 ];
 
-/// Every key of the tree that the rows name; a test checks that they exist.
+/// Keys that rows name although the tree has no such key: none.
 #[cfg(test)]
-pub(super) fn unknown_targets() -> Vec<&'static str> {
+pub(in crate::config) fn unknown_targets() -> Vec<&'static str> {
     ROWS.iter()
         .filter_map(|row| match row.2 {
             Same(path) | Flag(path) | Millis(path) => Some(path),
