@@ -156,7 +156,11 @@ fn holds_survive_a_reload() {
         "the next request takes the new table"
     );
     let holds = files.a.asked().into_iter().filter(|asked| asked != "GET /");
-    assert_eq!(holds.collect::<Vec<_>>(), ["GET /s", "GET /p"], "no hold was repeated");
+    assert_eq!(
+        holds.collect::<Vec<_>>(),
+        ["GET /s", "GET /p"],
+        "no hold was repeated"
+    );
 }
 
 #[test]

@@ -2,11 +2,22 @@
 //! and that everything else reads. Name, type, unit, default and meaning stand here and nowhere
 //! else.
 
+mod draft;
 mod fault;
+mod find;
+pub mod keys;
+mod level;
+mod load;
+mod native;
+mod pushpin_conf;
+mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-pub use self::fault::{Fault, Severity};
+pub use self::{
+    fault::{Fault, Severity},
+    load::{ConfigError, Examined, Flags, Loaded, examine, load},
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +49,8 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// Connections the kernel queues before gripd accepts them. Default 4,096.
     pub backlog: u32,
-    /// True while `http` is the default: then a machine without IPv6 is no error.
+    /// True while nobody named an address (a bare port names none): then a machine without IPv6
+    /// is no error.
     pub http_is_default: bool,
 }
 
@@ -47,7 +59,8 @@ pub struct Listen {
 pub struct Control {
     /// Addresses. Default `127.0.0.1:5561` and `[::1]:5561`. Empty: no control port.
     pub http: Vec<SocketAddr>,
-    /// True while `http` is the default: then a machine without IPv6 is no error.
+    /// True while nobody named an address (a bare port names none): then a machine without IPv6
+    /// is no error.
     pub http_is_default: bool,
     /// Names, beside loopback and addresses, under which the port may be asked for (`Host`).
     pub hosts: Vec<String>,
@@ -304,3 +317,6 @@ fn both_families(loopback: bool, port: u16) -> Vec<SocketAddr> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

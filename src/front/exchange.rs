@@ -150,10 +150,7 @@ impl Desk {
             Stage::Over => {}
         }
         match self.next.take() {
-            None => Turn::Next(Line {
-                socket,
-                early
-            }),
+            None => Turn::Next(Line { socket, early }),
             Some(Next::Hold(start) | Next::HoldLater(start)) => {
                 (front.tune_held)(&socket);
                 let early = Early {

@@ -96,7 +96,7 @@ impl Front {
     pub async fn serve(self: Rc<Self>, socket: TcpStream, peer: SocketAddr) {
         let mut line = Line {
             socket,
-            early: BytesMut::new()
+            early: BytesMut::new(),
         };
         loop {
             // Boxed, so that a parked connection's task has not the size of a busy one's.
@@ -108,7 +108,7 @@ impl Front {
                     Outcome::Next(socket, early) => {
                         line = Line {
                             socket,
-                            early: early[..].into()
+                            early: early[..].into(),
                         };
                     }
                 },

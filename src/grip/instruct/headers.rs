@@ -117,7 +117,10 @@ pub(super) fn read(headers: &[Header]) -> Result<Draft, InstructError> {
             None => draft.warnings.push(unclosed(SET_META, text)),
         }
     }
-    draft.status = first(headers, STATUS).filter(|value| !value.is_empty()).map(status).transpose()?;
+    draft.status = first(headers, STATUS)
+        .filter(|value| !value.is_empty())
+        .map(status)
+        .transpose()?;
     for part in parts(headers, LINK, &mut draft.warnings) {
         link(&part, &mut draft.links)?;
     }
