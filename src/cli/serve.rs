@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{error, info, warn};
 
-use super::{CONFIGURATION, environment};
+use super::{CONFIGURATION, USAGE, environment};
 use crate::{
     config::{self, Flags},
     server,
@@ -22,7 +22,7 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
             for fault in &error.faults {
                 complain(fault);
             }
-            return ExitCode::from(CONFIGURATION);
+            return ExitCode::from(if error.is_usage() { USAGE } else { CONFIGURATION });
         }
     };
     if let Err(error) = logs::start(&loaded.settings.log) {
