@@ -22,7 +22,11 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
             for fault in &error.faults {
                 complain(fault);
             }
-            return ExitCode::from(if error.is_usage() { USAGE } else { CONFIGURATION });
+            return ExitCode::from(if error.is_usage() {
+                USAGE
+            } else {
+                CONFIGURATION
+            });
         }
     };
     if let Err(error) = logs::start(&loaded.settings.log) {

@@ -10,10 +10,7 @@ use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 
 use super::{Answer, Body, Cause, Failure, decode, headers::tokens};
-use crate::{
-    grip::instruct::{Header, Response},
-    upstream::Origin,
-};
+use crate::grip::instruct::{Header, Response};
 
 /// A read answer.
 #[derive(Debug)]
@@ -39,18 +36,10 @@ pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure>
         mut body,
         route,
         target,
+        debug,
         ..
     } = answer;
-    let result = read(&head, &mut body, limit).await;
-    let large = |target| Cause::InstructTooLarge {
-        target: Origin {
-            route: route.clone(),
-            target,
-        }
-        .address(),
-        limit,
-    };
-    let cause = match result {
+    let cause = match read(&head, &mut body, limit).await {
         Ok(Read::Whole(body)) => {
             return Ok(Collected {
                 response: response(&head, body),
@@ -63,21 +52,21 @@ pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure>
                 rest: Some(body),
             });
         }
-        Ok(Read::TooLarge) => large(target),
+        Ok(Read::TooLarge) => {
+            return Err(Failure::instruct_too_large(route, target, limit, debug));
+        }
+        // What went wrong with the body itself was told where it was read.
+        Err(cause @ Cause::Upstream(_)) => {
+            return Err(Failure {
+                cause,
+                route: Some(route),
+                target: Some(target),
+                debug,
+            });
+        }
         Err(cause) => cause,
     };
-    let debug = route.debug;
-    let failure = Failure {
-        cause,
-        route: Some(route),
-        target: Some(target),
-        debug,
-    };
-    // What went wrong with the body itself was told where it was read.
-    if !matches!(failure.cause, Cause::Upstream(_)) {
-        failure.log();
-    }
-    Err(failure)
+    Err(Failure::logged(cause, route, target, debug))
 }
 
 enum Read {

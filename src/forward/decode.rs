@@ -129,8 +129,14 @@ mod tests {
         decode(Bytes::copy_from_slice(body), &codings, limit)
     }
 
-    /// "hello, hello, hello, hello\n" by the reference encoder.
-    const BROTLI: &[u8] = b"\x1b\x1a\x00\xf8\x25\x00\xe2\x98\xc0\x00";
+    /// `hello, hello, hello, hello` and a line end.
+    const BROTLI: &[u8] =
+        b"\x1b\x1a\x00\xf8\x8d\x94\x6e\xde\x44\x09\x52\x86\xd6\x0a\x2c\x6c\x6f\x4a\x91\x79\x22\x81\xbb\x5a\x00";
+
+    /// 20 MiB of zeros.
+    const BROTLI_BOMB: &[u8] =
+        b"\xcb\xff\xff\x3f\xf8\x27\x00\xe2\xb1\x40\x20\xf7\xfe\x8f\xff\xff\x7f\xf0\x4f\x00\
+          \xc4\x61\x11\x80\xee\xfd\x5f\xfe\xff\xff\xe0\x9f\x00\x88\xc3\x02\x00\xdd\xfb\x1f";
 
     #[test]
     fn every_coding_comes_back() {
@@ -157,6 +163,10 @@ mod tests {
             run(&twice, &["gzip", "zstd"], 1000).unwrap().unwrap(),
             plain
         );
+        let hello = "hello, hello, hello, hello\n";
+        assert_eq!(run(BROTLI, &["br"], 27).unwrap().unwrap(), hello);
+        assert_eq!(run(BROTLI, &["br"], 26).unwrap(), None);
+        assert!(run(&BROTLI[..20], &["br"], 27).is_err());
         let two = [packed("zstd", b"ab"), packed("zstd", b"cd")].concat();
         assert_eq!(run(&two, &["zstd"], 4).unwrap().unwrap(), "abcd");
         assert_eq!(run(&two, &["zstd"], 3).unwrap(), None);
@@ -164,7 +174,7 @@ mod tests {
 
     #[test]
     fn bombs_cost_nothing() {
-        let zeros = vec![0; 20 << 20];
+        let zeros = vec![0; 2 << 20];
         for coding in ["gzip", "deflate", "zstd"] {
             assert_eq!(
                 run(&packed(coding, &zeros), &[coding], 100_000).unwrap(),
@@ -172,6 +182,7 @@ mod tests {
                 "{coding}"
             );
         }
+        assert_eq!(run(BROTLI_BOMB, &["br"], 100_000).unwrap(), None);
         // A window of 3.75 TiB, and a single segment of 4 GiB.
         let huge = b"\x28\xb5\x2f\xfd\x00\xff\x03\x00\x00";
         assert!(run(huge, &["zstd"], 1000).unwrap_err().contains("window"));

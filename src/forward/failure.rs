@@ -113,6 +113,32 @@ impl Cause {
 }
 
 impl Failure {
+    /// An instruct's body is larger than may be and must not be streamed. Logs it.
+    pub fn instruct_too_large(route: Arc<Route>, target: usize, limit: usize, debug: bool) -> Self {
+        let address = Origin {
+            route: route.clone(),
+            target,
+        }
+        .address();
+        let cause = Cause::InstructTooLarge {
+            target: address,
+            limit,
+        };
+        Self::logged(cause, route, target, debug)
+    }
+
+    /// What went wrong with a target's answer, logged.
+    pub fn logged(cause: Cause, route: Arc<Route>, target: usize, debug: bool) -> Self {
+        let failure = Self {
+            cause,
+            route: Some(route),
+            target: Some(target),
+            debug,
+        };
+        failure.log();
+        failure
+    }
+
     /// What the client may read: one sentence, without line end.
     pub fn sentence(&self) -> String {
         match &self.cause {
@@ -129,7 +155,7 @@ impl Failure {
     }
 
     /// One line for the operator; what a client did is only of interest when one looks for it.
-    pub fn log(&self) {
+    pub(super) fn log(&self) {
         let route = self.route.as_deref().map(show_route).unwrap_or_default();
         let target = match (&self.route, self.target) {
             (Some(route), Some(target)) => Origin {

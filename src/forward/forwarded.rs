@@ -52,6 +52,8 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 #[cfg(test)]
 mod tests {
+    use SetForwardedProtocol::{Both, Off, ProtoOnly};
+
     use super::*;
     use crate::config::ForwardedFor;
 
@@ -80,7 +82,6 @@ mod tests {
             accept_x_forwarded_protocol: accept,
             ..Proxy::default()
         };
-        use SetForwardedProtocol::{Both, Off, ProtoOnly};
         let three = [
             (FOR, "1.1.1.1, 2.2.2.2"),
             (FOR, "3.3.3.3"),

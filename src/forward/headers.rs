@@ -46,10 +46,13 @@ impl Headers {
         self.0.retain(|(other, _)| other.as_str() != name.as_ref());
     }
 
-    /// Removes all whose name begins so (lower case).
-    pub(super) fn strip_prefix(&mut self, prefix: &str) {
-        self.0
-            .retain(|(name, _)| !name.as_str().starts_with(prefix));
+    /// Removes all `Grip-*`; spelled with an underscore too, since that is the same to backends
+    /// that see headers as environment variables.
+    pub(super) fn strip_grip(&mut self) {
+        self.0.retain(|(name, _)| {
+            let name = name.as_str();
+            !name.starts_with("grip-") && !name.starts_with("grip_")
+        });
     }
 
     /// Puts one behind the others, in the place of all of its name.

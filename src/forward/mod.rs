@@ -20,9 +20,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use http::{HeaderValue, Method, Version, header, request, response};
 use hyper::upgrade::OnUpgrade;
 
-pub use crate::upstream::{
-    Body, Error as BodyError, Upload, UploadError, show_address, show_route,
-};
+pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
 pub use collect::{Collected, collect};
 pub use failure::{Cause, Failure};
 
@@ -33,7 +31,7 @@ use crate::{
         grammar::{Address, Route, Target},
         table::{IdMatch, Query, Shared},
     },
-    upstream::{self, Call, Error, Origin, Pool, Resolver, Wait, Waits, test_target},
+    upstream::{self, Call, Error, Origin, Pool, Resolver, Wait, Waits, show_address, test_target},
 };
 use forwarded::forwarded;
 use headers::{Framing, Headers, Upgrade};
@@ -74,6 +72,8 @@ pub struct Answer {
     pub instruct: bool,
     /// The connection, when client and backend leave HTTP (status 101).
     pub upgrade: Option<OnUpgrade>,
+    /// May the client read why something goes wrong with this answer?
+    pub debug: bool,
 }
 
 /// A request as it will go out, but for the `Host` of each target.
@@ -121,28 +121,22 @@ impl Forwarder {
         let place = Place::of(&head);
         let secure = forwarded::is_secure(&self.settings.proxy, client.secure, &head.headers);
         let upgrade = Upgrade::of(&head);
-        let result = match self.route(&head, &place, &upgrade, secure) {
-            None => Err(self.fail(
-                None,
-                None,
-                Cause::NoRoute {
-                    host: place.host.clone(),
-                },
-            )),
-            Some(route) => {
-                self.bounds(&route, &upload);
-                let result = match refused(&route, &head, &upload, &self.settings) {
-                    Some(cause) => Err(cause),
-                    None => {
-                        upload_ready(&head, &upload).await;
-                        let prepared = self.prepare(head, place, upgrade, &route, secure, client);
-                        self.targets(&route, &prepared, &upload).await
-                    }
-                };
-                result.map_err(|(target, cause)| self.fail(Some(route), target, cause))
-            }
+        let Some(route) = self.route(&head, &place, &upgrade, secure) else {
+            let failure = self.fail(None, None, Cause::NoRoute { host: place.host });
+            failure.log();
+            return Err(failure);
         };
-        result.inspect_err(Failure::log)
+        self.bounds(&route, &upload);
+        let result = if let Some(cause) = refused(&route, &head, &upload, &self.settings) {
+            Err((None, cause))
+        } else {
+            upload_ready(&head, &upload).await;
+            let prepared = self.prepare(head, place, upgrade, &route, secure, client);
+            self.targets(&route, &prepared, &upload).await
+        };
+        result
+            .map_err(|(target, cause)| self.fail(Some(route), target, cause))
+            .inspect_err(Failure::log)
     }
 
     /// The route of a request: by id where clients may name one, else the best match.
@@ -198,7 +192,7 @@ impl Forwarder {
             headers.remove(PUSHPIN_ROUTE);
         }
         headers.add_to_cdn_loop(&proxy.cdn_loop);
-        headers.strip_prefix(GRIP_PREFIX);
+        headers.strip_grip();
         if !route.no_grip {
             if let Some(signature) = self.signatures.of(route, &self.settings) {
                 headers.push(GRIP_SIG, signature);
@@ -296,6 +290,7 @@ impl Forwarder {
             target: index,
             instruct,
             upgrade: reply.upgrade,
+            debug: self.settings.proxy.debug || route.debug,
         })
     }
 
@@ -348,7 +343,7 @@ impl Forwarder {
         }
     }
 
-    /// How many connections to backends are idle.
+    /// How many connections to backends are idle and alive.
     #[cfg(test)]
     fn idle(&self) -> usize {
         self.pool.idle()
@@ -419,9 +414,9 @@ fn refused(
     head: &request::Parts,
     upload: &Upload,
     settings: &Settings,
-) -> Option<(Option<usize>, Cause)> {
+) -> Option<Cause> {
     if head.method == Method::CONNECT {
-        return Some((None, Cause::NotThere { feature: "CONNECT" }));
+        return Some(Cause::NotThere { feature: "CONNECT" });
     }
     let is_events = head
         .headers
@@ -433,7 +428,7 @@ fn refused(
                 .eq_ignore_ascii_case("application/websocket-events")
         });
     if is_events && route.targets.iter().any(|target| target.over_http) {
-        return Some((None, Cause::EventsNotAllowed));
+        return Some(Cause::EventsNotAllowed);
     }
     let length = head
         .headers
@@ -443,12 +438,8 @@ fn refused(
         .parse::<u64>()
         .ok()?;
     let limit = settings.limits.request_body;
-    (limit > 0 && length > limit && !upload.is_complete()).then(|| {
-        (
-            None,
-            Cause::Upstream(UploadError::TooLarge { limit }.into()),
-        )
-    })
+    (limit > 0 && length > limit && !upload.is_complete())
+        .then(|| Cause::Upstream(UploadError::TooLarge { limit }.into()))
 }
 
 /// A part of gripd that is still to come and that this request needs.
@@ -480,6 +471,5 @@ fn is_instruct(head: &response::Parts) -> bool {
 }
 
 const PUSHPIN_ROUTE: header::HeaderName = header::HeaderName::from_static("pushpin-route");
-const GRIP_PREFIX: &str = "grip-";
 const GRIP_SIG: header::HeaderName = header::HeaderName::from_static("grip-sig");
 const GRIP_FEATURE: header::HeaderName = header::HeaderName::from_static("grip-feature");

@@ -83,7 +83,7 @@ fn signer(route: &Route, settings: &Settings) -> Option<Signer> {
 }
 
 /// How long a signature is used.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

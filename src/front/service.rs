@@ -14,7 +14,7 @@ use super::{
     refusal,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Upload, show_address, show_route},
+    forward::{self, Answer, Cause, Collected, Failure, Upload, show_route},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
@@ -81,17 +81,8 @@ async fn settle(
     is_head: bool,
 ) -> Result<Response<Outgoing>, Failure> {
     let (route, target) = (Arc::clone(&answer.route), answer.target);
-    let debug = front.settings.proxy.debug || route.debug;
-    let fail = |cause| {
-        let failure = Failure {
-            cause,
-            route: Some(Arc::clone(&route)),
-            target: Some(target),
-            debug,
-        };
-        failure.log();
-        failure
-    };
+    let debug = answer.debug;
+    let fail = |cause| Failure::logged(cause, Arc::clone(&route), target, debug);
     // The rest of the body would be taken for the next request.
     let finished = upload.finish().await;
     if upload.overflowed() {
@@ -100,15 +91,10 @@ async fn settle(
     finished.map_err(|error| fail(Cause::Upstream(error.into())))?;
     let Collected { response, rest } = forward::collect(answer, BODY_LIMIT).await?;
     if rest.is_some() && !instruct::allows_large_stream(fields(&response)) {
-        let target = route
-            .targets
-            .get(target)
-            .map(|target| show_address(&target.address));
-        let target = target.unwrap_or_default();
-        return Err(fail(Cause::InstructTooLarge {
-            target,
-            limit: BODY_LIMIT,
-        }));
+        let route = Arc::clone(&route);
+        return Err(Failure::instruct_too_large(
+            route, target, BODY_LIMIT, debug,
+        ));
     }
     let first = response.body.clone();
     let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;

@@ -159,10 +159,14 @@ impl Pool {
         }
     }
 
-    /// How many connections are idle.
+    /// How many connections are idle and alive.
     #[cfg(test)]
     pub(crate) fn idle(&self) -> usize {
-        self.shelf.idle.borrow().values().map(Vec::len).sum()
+        let idle = self.shelf.idle.borrow();
+        idle.values()
+            .flatten()
+            .filter(|one| !one.wire.sender.is_closed())
+            .count()
     }
 }
 
@@ -185,20 +189,20 @@ impl Lease {
     /// Puts the connection back, if both the request and the answer were read to their ends;
     /// otherwise closes it.
     pub(super) fn give_back(self, upload: &Upload) {
-        let Some(shelf) = self.shelf.upgrade() else {
+        let Some(home) = self.shelf.upgrade() else {
             return;
         };
         let Self { mut wire, key, .. } = self;
-        if !upload.is_delivered() || wire.sender.is_closed() || shelf.most == 0 {
+        if !upload.is_delivered() || wire.sender.is_closed() || home.most == 0 {
             return;
         }
         if wire.sender.is_ready() {
-            return shelf.put(key, wire);
+            return home.put(key, wire);
         }
         // hyper's task has yet to see that the answer was taken.
         spawn_local(async move {
             if let Ok(Ok(())) = timeout(SETTLE, wire.sender.ready()).await {
-                shelf.put(key, wire);
+                home.put(key, wire);
             }
         });
     }

@@ -10,8 +10,11 @@ use super::Error;
 /// Remembers what names resolved to. One per thread.
 #[derive(Debug, Default)]
 pub struct Resolver {
-    known: RefCell<HashMap<String, (Instant, Rc<[IpAddr]>)>>,
+    known: RefCell<HashMap<String, Known>>,
 }
+
+/// When a name was asked for, and what it resolved to.
+type Known = (Instant, Rc<[IpAddr]>);
 
 impl Resolver {
     /// All addresses of a host, both families, in the resolver's order.
