@@ -136,7 +136,10 @@ impl Draft {
         self.settings.control.http_is_default = self.address_is_ours("control.http");
         self.settings.grip.sig_key_is_default = !self.is_named("grip.sig_key");
         if !self.is_named("grip.key_dir") {
-            self.settings.grip.key_dir = folder_of(config);
+            let folder = config
+                .map(folder_of)
+                .filter(|folder| !folder.as_os_str().is_empty());
+            self.settings.grip.key_dir = folder.unwrap_or(Path::new(".")).to_owned();
         }
         if self.settings.listen.http.is_empty() {
             let message = "listen.http must name at least one address, such as 7999";
@@ -243,9 +246,7 @@ fn readable(path: &Path) -> Result<(), String> {
     }
 }
 
-/// The folder of a file; `.` for none.
-pub(super) fn folder_of(file: Option<&Path>) -> PathBuf {
-    file.and_then(Path::parent)
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .map_or_else(|| PathBuf::from("."), Path::to_owned)
+/// The folder of a file, to join names to; empty for this one.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }

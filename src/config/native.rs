@@ -28,7 +28,7 @@ pub(super) fn read_toml(draft: &mut Draft, path: &Path, text: &str) {
         draft,
         name: &name,
         text,
-        base: &folder_of(Some(path)),
+        base: folder_of(path),
     };
     for (key, value) in document.get_ref() {
         reader.top(key.get_ref(), key.span().start, value);

@@ -45,7 +45,7 @@ pub(super) fn read(draft: &mut Draft, path: &Path, text: &str) {
     substitute(&mut entries);
     let mut reader = Reader {
         draft,
-        base: folder_of(Some(path)),
+        base: folder_of(path).to_owned(),
         groups: Vec::new(),
     };
     for entry in &entries {
@@ -137,7 +137,7 @@ fn include(draft: &mut Draft, path: &Path, entries: &[Entry]) -> Option<(PathBuf
     if entry.value.is_empty() || named.file_name()? == "internal.conf" {
         return None;
     }
-    let included = folder_of(Some(path)).join(named);
+    let included = folder_of(path).join(named);
     match load::read(&included) {
         Ok(text) => Some((included, text)),
         Err(error) => {
