@@ -25,10 +25,6 @@ impl fmt::Display for Error {
 ///
 /// # Errors
 /// It could not start or had to stop.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the server owns its settings"
-)]
 pub fn run(_loaded: Loaded) -> Result<(), Error> {
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! The command line as users meet it, through the real binary: what `gripd check` prints, exit
 //! codes, help, which files are found, what the first log lines say.
 
+#![cfg(feature = "server")]
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::{
     fs,
     io::{BufRead, BufReader},

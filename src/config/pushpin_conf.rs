@@ -229,16 +229,19 @@ impl<'e> Reader<'_, 'e> {
                     self.set("log.level", level.trim(), entry);
                 }
             }
-            "port_offset" => match value.parse() {
-                Ok(offset) => self.draft.port_offset = offset,
-                Err(_) => {
-                    let message = "port_offset must be a whole number from 0 to 65535";
-                    self.draft.faults.push(entry.place().error(message));
-                }
-            },
+            "port_offset" => self.port_offset(entry),
             "push_in_http_port" => self.control_port(entry, entries),
             "x_forwarded_for" | "x_forwarded_for_trusted" => self.forwarded_for(entry),
             _ => {}
+        }
+    }
+
+    fn port_offset(&mut self, entry: &Entry) {
+        if let Ok(offset) = entry.value.parse() {
+            self.draft.port_offset = offset;
+        } else {
+            let message = "port_offset must be a whole number from 0 to 65535";
+            self.draft.faults.push(entry.place().error(message));
         }
     }
 
