@@ -33,7 +33,7 @@ struct Line {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
-    /// Read settings and routes, print every fault as file:line:column, serve nothing.
+    /// Read settings and routes, print every fault with its line and column, serve nothing.
     Check,
 }
 

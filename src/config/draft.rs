@@ -136,11 +136,14 @@ impl Draft {
         self.settings.control.http_is_default = self.address_is_ours("control.http");
         self.settings.grip.sig_key_is_default = !self.is_named("grip.sig_key");
         if !self.is_named("grip.key_dir") {
-            self.settings.grip.key_dir = folder_of(config);
+            let folder = config
+                .map(folder_of)
+                .filter(|folder| !folder.as_os_str().is_empty());
+            self.settings.grip.key_dir = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
         }
         if self.settings.listen.http.is_empty() {
             let message = "listen.http must name at least one address, such as 7999";
-            self.faults.push(Fault::error(self.origin(config), message));
+            self.faults.push(Fault::error(origin(config), message));
         }
         self.shift_control_port(config);
         self.choose_routes(config, routes);
@@ -173,7 +176,7 @@ impl Draft {
         if overflow {
             let message =
                 format!("port offset {offset} leads beyond port 65535; use a smaller one");
-            self.faults.push(Fault::error(self.origin(config), message));
+            self.faults.push(Fault::error(origin(config), message));
         }
     }
 
@@ -195,7 +198,7 @@ impl Draft {
         match readable(&file) {
             Ok(()) => self.files.push(file),
             Err(why) => self.faults.push(Fault::error(
-                self.origin(config),
+                origin(config),
                 format!(
                     "routes.file (routesfile in pushpin.conf) names {}, which cannot be read: \
                      {why}; allowed: a readable file",
@@ -222,16 +225,16 @@ impl Draft {
                     "{name} names {}, which cannot be read: {why}",
                     path.display()
                 );
-                faults.push(Fault::error(self.origin(config), message));
+                faults.push(Fault::error(origin(config), message));
             }
         }
         self.faults.append(&mut faults);
     }
+}
 
-    /// What to name when several sources could be meant.
-    fn origin(&self, config: Option<&Path>) -> String {
-        config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string())
-    }
+/// What to name when several sources could be meant.
+fn origin(config: Option<&Path>) -> String {
+    config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string())
 }
 
 fn readable(path: &Path) -> Result<(), String> {
@@ -243,9 +246,7 @@ fn readable(path: &Path) -> Result<(), String> {
     }
 }
 
-/// The folder of a file; `.` for none.
-pub(super) fn folder_of(file: Option<&Path>) -> PathBuf {
-    file.and_then(Path::parent)
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .map_or_else(|| PathBuf::from("."), Path::to_owned)
+/// The folder of a file, to join names to; empty for this one.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or_else(|| Path::new(""))
 }

@@ -84,7 +84,7 @@ const fn key(section: &'static str, name: &'static str, slot: Slot, doc: &'stati
 const MS: Duration = Duration::from_millis(1);
 const ZERO: Duration = Duration::ZERO;
 /// A week: far above any sensible timeout, far below what a timer can hold.
-const WEEK: Duration = Duration::from_secs(604_800);
+const WEEK: Duration = Duration::from_hours(7 * 24);
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;

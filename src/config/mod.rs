@@ -82,6 +82,10 @@ pub struct RouteSource {
 }
 
 /// How requests are forwarded.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, each a key of its own"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct Proxy {
     /// Errors tell clients the cause.
@@ -253,9 +257,9 @@ impl Default for Grip {
             key_dir: PathBuf::from("."),
             upstream_key: Secret::default(),
             connection_subscription_max: 20,
-            subscription_linger: Duration::from_secs(60),
+            subscription_linger: Duration::from_mins(1),
             message_wait: Duration::from_secs(5),
-            id_cache_ttl: Duration::from_secs(60),
+            id_cache_ttl: Duration::from_mins(1),
             update_on_first_subscription: true,
         }
     }
@@ -282,13 +286,13 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            response: Duration::from_secs(1800),
-            idle: Duration::from_secs(1800),
+            response: Duration::from_mins(30),
+            idle: Duration::from_mins(30),
             request_head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             idle_upstream: Duration::from_secs(55),
             publish: Duration::from_secs(5),
-            peer_gone: Duration::from_secs(60),
+            peer_gone: Duration::from_mins(1),
             drain: Duration::from_secs(8),
         }
     }

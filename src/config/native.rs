@@ -28,7 +28,7 @@ pub(super) fn read_toml(draft: &mut Draft, path: &Path, text: &str) {
         draft,
         name: &name,
         text,
-        base: &folder_of(Some(path)),
+        base: folder_of(path),
     };
     for (key, value) in document.get_ref() {
         reader.top(key.get_ref(), key.span().start, value);
@@ -62,12 +62,11 @@ impl Reader<'_> {
         let Some(key) = keys::find(path) else {
             return self.draft.unknown(place, unknown(path));
         };
-        match plain(value.get_ref()) {
-            Some(value) => self.draft.set(key, &value, self.base, Rank::File, place),
-            None => {
-                let message = format!("{path} must be a value or a list of values");
-                self.draft.faults.push(place.error(message));
-            }
+        if let Some(value) = plain(value.get_ref()) {
+            self.draft.set(key, &value, self.base, Rank::File, place);
+        } else {
+            let message = format!("{path} must be a value or a list of values");
+            self.draft.faults.push(place.error(message));
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn read(draft: &mut Draft, path: &Path, text: &str) {
     substitute(&mut entries);
     let mut reader = Reader {
         draft,
-        base: folder_of(Some(path)),
+        base: folder_of(path).to_owned(),
         groups: Vec::new(),
     };
     for entry in &entries {
@@ -137,7 +137,7 @@ fn include(draft: &mut Draft, path: &Path, entries: &[Entry]) -> Option<(PathBuf
     if entry.value.is_empty() || named.file_name()? == "internal.conf" {
         return None;
     }
-    let included = folder_of(Some(path)).join(named);
+    let included = folder_of(path).join(named);
     match load::read(&included) {
         Ok(text) => Some((included, text)),
         Err(error) => {
@@ -229,16 +229,19 @@ impl<'e> Reader<'_, 'e> {
                     self.set("log.level", level.trim(), entry);
                 }
             }
-            "port_offset" => match value.parse() {
-                Ok(offset) => self.draft.port_offset = offset,
-                Err(_) => {
-                    let message = "port_offset must be a whole number from 0 to 65535";
-                    self.draft.faults.push(entry.place().error(message));
-                }
-            },
+            "port_offset" => self.port_offset(entry),
             "push_in_http_port" => self.control_port(entry, entries),
             "x_forwarded_for" | "x_forwarded_for_trusted" => self.forwarded_for(entry),
             _ => {}
+        }
+    }
+
+    fn port_offset(&mut self, entry: &Entry) {
+        if let Ok(offset) = entry.value.parse() {
+            self.draft.port_offset = offset;
+        } else {
+            let message = "port_offset must be a whole number from 0 to 65535";
+            self.draft.faults.push(entry.place().error(message));
         }
     }
 

@@ -131,10 +131,14 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn number<T: FromStr + PartialOrd + Display>(text: &str, least: T, most: T) -> Result<T, String> {
+fn number<T: Copy + FromStr + PartialOrd + Display>(
+    text: &str,
+    least: T,
+    most: T,
+) -> Result<T, String> {
     text.parse()
         .ok()
-        .filter(|number| (&least..=&most).contains(&number))
+        .filter(|number| (least..=most).contains(number))
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
@@ -215,9 +219,8 @@ fn addresses(words: &[String], loopback: bool) -> Result<(Vec<SocketAddr>, bool)
         bare &= host.is_empty();
         let hosts: Vec<IpAddr> = match host {
             "" if loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-            "" => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
-            "*" => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            "" | "*" => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             host => vec![host.parse().map_err(|_| ADDRESS.to_owned())?],
         };
         for address in hosts.into_iter().map(|host| SocketAddr::new(host, port)) {

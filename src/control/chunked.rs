@@ -125,6 +125,8 @@ fn line(input: &mut BytesMut, max: usize) -> Result<Option<usize>, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -190,8 +192,10 @@ mod tests {
             chunks in proptest::collection::vec("[a-z]{1,20}", 0..6),
             step in 1_usize..9,
         ) {
-            let mut wire: String =
-                chunks.iter().map(|c| format!("{:x};e\r\n{c}\r\n", c.len())).collect();
+            let mut wire = String::new();
+            for chunk in &chunks {
+                let _ = write!(wire, "{:x};e\r\n{chunk}\r\n", chunk.len());
+            }
             wire.push_str("0\r\nT: u\r\n\r\nrest");
             let mut chunked = Chunked::new(200);
             let mut input = BytesMut::new();

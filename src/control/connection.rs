@@ -121,23 +121,30 @@ impl Connection<'_> {
         }
     }
 
-    /// Waits for a request's first bytes. Meanwhile there is no buffer.
+    /// Waits for a request's first byte. Meanwhile there is no buffer. A connection that stays
+    /// silent ends without a word: the client might take it for the answer to its next request.
     async fn wait(&mut self, patience: Duration) -> Result<(), End> {
-        let deadline = Instant::now() + patience;
-        while self.buf.is_empty() {
-            self.buf = BytesMut::new();
-            let Ok(Ok(())) = timeout_at(deadline, self.stream.readable()).await else {
-                return Err(End::Gone);
-            };
-            self.buf.reserve(READ);
-            // A socket may be called readable and be not.
-            match self.stream.try_read_buf(&mut self.buf) {
-                Ok(1..) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) | Err(_) => return Err(End::Gone),
-            }
+        if !self.buf.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.buf = BytesMut::new();
+        let first = async {
+            loop {
+                self.stream.readable().await?;
+                self.buf.reserve(READ);
+                match self.stream.try_read_buf(&mut self.buf) {
+                    // What was noted as readable may have been read already.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.buf = BytesMut::new();
+                    }
+                    done => return done,
+                }
+            }
+        };
+        match timeout(patience, first).await {
+            Ok(Ok(1..)) => Ok(()),
+            _ => Err(End::Gone),
+        }
     }
 
     async fn collect_head(&mut self) -> Result<Bytes, End> {

@@ -1,9 +1,9 @@
 //! The control port: what is published comes in here over HTTP/1, and `/livez` and `/readyz` tell
 //! how gripd is. Every answer is a sentence, or JSON for who asked for it.
 //!
-//! The way of a request: [`connection`] reads it within limits and times · [`head`] and
-//! [`chunked`] take it apart, or name its [`fault`] · [`guard`] keeps web pages out · [`api`]
-//! does what it asks, in the form that [`accept`] chose · [`answer`] is written.
+//! The way of a request: `connection` reads it within limits and times · `head` and
+//! `chunked` take it apart, or name its `fault` · `guard` keeps web pages out · `api`
+//! does what it asks, in the form that `accept` chose · `answer` is written.
 //!
 //! Source: Pushpin's control port, which one `POST` shape and the answers `Published` come from.
 //! Different here: connections are kept, chunked bodies and query strings are taken, weights in

@@ -213,7 +213,7 @@ fn listen(path: &Path, events: SyncSender<Signal>) -> Option<RecommendedWatcher>
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+        .unwrap_or_else(|| Path::new("."));
     let heard = move |event: notify::Result<notify::Event>| {
         // Our own reading is an event, too.
         if !event.is_ok_and(|event| event.kind.is_access()) {

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn threads_share_the_count() {
-        let every = Every::new(Duration::from_secs(3600));
+        let every = Every::new(Duration::from_hours(1));
         let now = Instant::now();
         let passed: usize = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4)
@@ -77,6 +77,6 @@ mod tests {
                 .sum()
         });
         assert_eq!(passed, 1);
-        assert_eq!(every.hit(now + Duration::from_secs(3600)), Some(399));
+        assert_eq!(every.hit(now + Duration::from_hours(1)), Some(399));
     }
 }

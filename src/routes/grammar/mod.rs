@@ -20,6 +20,10 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 pub use self::line::{LineError, Note, Parsed, parse_line, quoted};
 
 /// One line of the routes file: a condition, options, and the targets to try in order.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// Which hosts.
@@ -118,6 +122,10 @@ pub struct JsonP {
 }
 
 /// One address of a route with its options.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// Where it is.

@@ -38,9 +38,19 @@ fn addresses() {
     }
 }
 
+/// Each line has one fault, at this column, with this message.
+fn assert_faults(cases: &[(&str, usize, &str)]) {
+    for &(line, column, what) in cases {
+        let error = parse_line(line).unwrap_err();
+        let found = (error.column, error.what.as_str());
+        assert_eq!(found, (column, what), "{line:?}");
+        assert!(!error.allowed.is_empty(), "{line:?}");
+    }
+}
+
 #[test]
-fn faults_have_a_column_and_say_what_is_allowed() {
-    for (line, column, what) in [
+fn faults_of_structure_and_targets() {
+    assert_faults(&[
         ("solo", 1, "condition without a target"),
         ("  solo", 3, "condition without a target"),
         ("* h", 3, "target without a port"),
@@ -62,6 +72,12 @@ fn faults_have_a_column_and_say_what_is_allowed() {
         ("*,, h:1", 3, "option without a name"),
         ("*, h:1", 3, "option without a name"),
         ("*,=x h:1", 3, "option without a name"),
+    ]);
+}
+
+#[test]
+fn faults_of_options() {
+    assert_faults(&[
         ("*,path_beg= h:1", 3, "empty path_beg"),
         ("*,debug,proto=ftp h:1", 9, "unknown proto"),
         ("*,ssl h:1", 3, "unknown ssl"),
@@ -121,15 +137,7 @@ fn faults_have_a_column_and_say_what_is_allowed() {
             1,
             "condition without a target (only spaces separate; a tab is an ordinary character)",
         ),
-    ] {
-        let error = parse_line(line).unwrap_err();
-        assert_eq!(
-            (error.column, error.what.as_str()),
-            (column, what),
-            "{line:?}"
-        );
-        assert!(!error.allowed.is_empty(), "{line:?}");
-    }
+    ]);
 }
 
 #[test]

@@ -26,6 +26,10 @@ fn found(table: &Table, host: &str, path: &str, websocket: bool, tls: bool) -> O
         .map(|route| format!("{:?}", route.targets[0].address))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "compared with what may be missing"
+)]
 fn to(name: &str) -> Option<String> {
     Some(format!("Host(\"{name}\", 1)"))
 }

@@ -136,10 +136,30 @@ fn a_bad_line_does_not_stop_a_reload() {
 fn asked_for_it_reads_at_once() {
     let folder = Folder::new();
     let path = folder.write("routes", "* a:1\n");
-    let (shared, reloader) = watch(&path);
-    fs::write(&path, "* a:2\n").unwrap();
+    let shared: Shared = Arc::default();
+    let (signals, inbox) = sync_channel(1);
+    let reloader = Reloader {
+        signals,
+        stop: Arc::default(),
+    };
     reloader.reload_now();
-    until(&shared, 2);
+    assert_eq!(inbox.try_recv(), Ok(Signal::Asked));
+    by_hand(&path, &shared).asked();
+    assert_eq!(port(&shared), Some(1));
+}
+
+#[test]
+fn dropping_the_reloader_ends_the_thread() {
+    let folder = Folder::new();
+    let path = folder.write("routes", "* a:1\n");
+    let (shared, reloader) = watch(&path);
+    drop(reloader);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // The thread holds the other handle of the table for as long as it lives.
+    while Arc::strong_count(&shared) > 1 {
+        assert!(Instant::now() < deadline, "the thread still runs");
+        thread::park_timeout(Duration::from_millis(10));
+    }
 }
 
 #[test]
