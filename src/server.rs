@@ -339,10 +339,7 @@ async fn signals(reloader: Option<&Reloader>) -> Result<(), Error> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => match reloader {
-                Some(reloader) => reloader.reload_now(),
-                None => tracing::info!("SIGHUP: the routes come from no file, nothing to reload"),
-            },
+            _ = hangup.recv() => if let Some(reloader) = reloader { reloader.reload_now() } else { tracing::info!("SIGHUP: the routes come from no file, nothing to reload") },
         }
     }
 }

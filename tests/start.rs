@@ -11,8 +11,8 @@ mod support;
 
 use std::{net::TcpListener, process::Output};
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde_json::{Value, json};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::Value;
 
 use support::{Backend, Gripd, Head, Setup, run_to_end};
 
@@ -160,12 +160,7 @@ fn bad_settings_are_named_with_exit_code_3() {
 
 #[test]
 fn usage_faults_are_exit_code_2() {
-    for arg in [
-        "--no-such-flag",
-        "--port=x",
-        "--port=127.0.0.1:99999",
-        "no-such-command",
-    ] {
+    for arg in ["--no-such-flag", "--port", "no-such-command"] {
         let output = run_to_end(|c| c.arg(arg));
         assert_eq!(output.status.code(), Some(2), "{arg}: {}", texts(&output));
     }

@@ -109,9 +109,6 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Flags that cannot be understood; clap's own code for them.
-const USAGE: u8 = 2;
-
 /// Settings that cannot be used.
 const CONFIGURATION: u8 = 3;
 

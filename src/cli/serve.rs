@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{error, info, warn};
 
-use super::{CONFIGURATION, USAGE, environment};
+use super::{CONFIGURATION, environment};
 use crate::{
     config::{self, Flags},
     server,
@@ -22,11 +22,7 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
             for fault in &error.faults {
                 complain(fault);
             }
-            return ExitCode::from(if error.is_usage() {
-                USAGE
-            } else {
-                CONFIGURATION
-            });
+            return ExitCode::from(CONFIGURATION);
         }
     };
     if let Err(error) = logs::start(&loaded.settings.log) {

@@ -68,13 +68,6 @@ pub struct ConfigError {
     pub faults: Vec<Fault>,
 }
 
-impl ConfigError {
-    /// Every fault is a flag's value: the program was called wrongly.
-    pub fn is_usage(&self) -> bool {
-        self.faults.iter().all(|fault| fault.file.starts_with("--"))
-    }
-}
-
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, fault) in self.faults.iter().enumerate() {

@@ -25,7 +25,10 @@ impl Port {
     async fn start_with(change: impl FnOnce(&mut Settings), stall: Duration) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
-        let (hub, ready) = (Arc::new(Hub::new(1, 1 << 20, Duration::from_secs(1))), Arc::new(AtomicBool::new(true)));
+        let (hub, ready) = (
+            Arc::new(Hub::new(1, 1 << 20, Duration::from_secs(1))),
+            Arc::new(AtomicBool::new(true)),
+        );
         let mut context = Context::new(hub, Arc::new(settings), ready);
         context.stall = stall;
         let context = Arc::new(context);

@@ -89,7 +89,7 @@ async fn read_all(body: Body) -> Result<String, Error> {
 }
 
 fn forwarder(settings: Settings, route: Route) -> Forwarder {
-    let table = Table::new(vec![route]);
+    let table = Table::of([route]);
     Forwarder::new(Arc::new(settings), Arc::new(ArcSwap::from_pointee(table)))
 }
 

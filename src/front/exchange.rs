@@ -71,7 +71,7 @@ impl<'f> Exchange<'f> {
         Self {
             front,
             line,
-            head: head.clone(),
+            head: *head,
             desk,
         }
     }

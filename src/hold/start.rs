@@ -216,4 +216,4 @@ fn sse(mut response: Response) -> Response {
 }
 
 /// How long a write of an answer may make no progress.
-pub(super) const STALLED: Duration = Duration::from_secs(60);
+pub(super) const STALLED: Duration = Duration::from_mins(1);

@@ -248,7 +248,7 @@ impl<W: Wire> Outlet<W> {
                 return Written::Blocked;
             }
             match wire
-                .try_write_vectored(&backlog.slices(self.framing, &mut [IoSlice::new(&[]); GATHER]))
+                .try_write_vectored(backlog.slices(self.framing, &mut [IoSlice::new(&[]); GATHER]))
             {
                 Ok(written) => {
                     if backlog.advance(written, self.framing) {

@@ -115,7 +115,7 @@ impl<W: Wire> Shard<W> {
         self.serial = self.serial.wrapping_add(1);
         let alarm = self.alarm(ask);
         let subscriber = Subscriber::new(self.serial, ask.mode, ask.framing, alarm, self.now);
-        let slot = self.subscribers.insert(subscriber) as u32;
+        let slot = narrow(self.subscribers.insert(subscriber));
         for (name, standing) in ask.channels {
             self.join(slot, ask.mode, name, *standing);
         }
@@ -135,11 +135,11 @@ impl<W: Wire> Shard<W> {
         directory.enter(name, |channel, state| {
             let presence = &mut state.presence[*index];
             if presence.is_empty() {
-                presence.index = channels.insert(Local::new(channel)) as u32;
+                presence.index = narrow(channels.insert(Local::new(channel)));
             }
             *presence.count(mode) += 1;
             let members = channels[presence.index as usize].members(mode);
-            let position = members.len() as u32;
+            let position = narrow(members.len());
             members.push(Member {
                 slot,
                 standing,
@@ -356,6 +356,11 @@ impl Local {
             Mode::Stream => &mut self.streams,
         }
     }
+}
+
+/// Indices are kept small. Memory ends long before there are 2^32 of anything here.
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 fn millis(time: Duration) -> Millis {

@@ -72,7 +72,7 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let count = 1 + (seed % 4) as usize;
+        let count = 1 + usize::try_from(seed % 4).unwrap();
         let hub = Hub::new(count, 1 << 20, Duration::ZERO);
         let shards = (0..count)
             .map(|index| Shard::new(index, hub.directory.clone(), 1 << 20))
@@ -111,7 +111,7 @@ impl World {
     }
 
     fn subscribe(&mut self) {
-        let shard = self.below(self.shards.len() as u64) as usize;
+        let shard = self.index(self.shards.len());
         let mode = if self.below(4) == 0 {
             Mode::Response
         } else {
@@ -225,7 +225,7 @@ impl World {
     }
 
     fn read(&mut self) {
-        let room = self.below(80) as usize;
+        let room = self.index(80);
         let Some(index) = self.any() else { return };
         self.clients[index].pipe.0.borrow_mut().room += room;
         self.tend(index);
@@ -267,7 +267,7 @@ impl World {
     }
 
     fn work(&mut self) {
-        let index = self.below(self.shards.len() as u64) as usize;
+        let index = self.index(self.shards.len());
         let stop = self.below(3) == 0;
         let inbox = self.hub.inboxes[index].clone();
         self.shards[index].work(&inbox, Duration::from_millis(self.now), || stop);
@@ -329,8 +329,12 @@ impl World {
     }
 
     fn any(&mut self) -> Option<usize> {
-        let count = self.clients.len() as u64;
-        (count > 0).then(|| self.below(count) as usize)
+        let count = self.clients.len();
+        (count > 0).then(|| self.index(count))
+    }
+
+    fn index(&mut self, limit: usize) -> usize {
+        usize::try_from(self.below(limit as u64)).unwrap()
     }
 
     fn below(&mut self, limit: u64) -> u64 {

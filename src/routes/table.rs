@@ -159,6 +159,16 @@ impl Table {
         &self.text
     }
 
+    /// A table of these routes, for tests of what uses it.
+    #[cfg(test)]
+    pub(crate) fn of(routes: impl IntoIterator<Item = Route>) -> Self {
+        let (mut table, mut seen) = (Self::default(), HashSet::new());
+        for route in routes {
+            assert!(table.add(Arc::new(route), &mut seen).is_ok());
+        }
+        table
+    }
+
     /// Adds one line; what comes back has neither file nor line number yet.
     fn add_line(&mut self, line: &str, seen: &mut HashSet<Condition>) -> Vec<Fault> {
         let Parsed { route, notes } = match parse_line(line) {

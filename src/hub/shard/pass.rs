@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
-use super::{Event, Local, Shard};
+use super::{Event, Local, Shard, narrow};
 use crate::{
     grip::delivery::{self, Decision, Standing},
     hub::{
@@ -56,9 +56,9 @@ impl Pass {
         let Some(piece) = self.pieces.len().checked_sub(1) else {
             return;
         };
-        let record = self.records.len() as u32;
+        let record = narrow(self.records.len());
         self.records.push(Record {
-            piece: piece as u32,
+            piece: narrow(piece),
             next: None,
         });
         subscriber.records = Some(match subscriber.records {
