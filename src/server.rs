@@ -1,1 +1,365 @@
-//! Assembles the server.
+//! The only assembler: it binds the sockets, makes the hub, starts one thread per core with a
+//! runtime, a shard and a front of its own, and stops them again.
+
+use std::{
+    cell::Cell,
+    net::{SocketAddr, TcpListener as StdListener},
+    num::NonZero,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    runtime,
+    signal::unix::{SignalKind, signal},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::LocalSet,
+};
+
+use crate::{
+    config::{Loaded, Settings},
+    control,
+    forward::Forwarder,
+    front::Front,
+    hold,
+    hub::{Holder, Hub},
+    listen,
+    routes::{
+        table::{self, Table},
+        watch::{self as routes_watch, Reloader},
+    },
+};
+
+/// Why gripd did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address could not be bound.
+    #[error(transparent)]
+    Bind(#[from] listen::tcp::BindError),
+    /// The routes file could not be read.
+    #[error(transparent)]
+    Routes(#[from] table::LoadError),
+    /// The system refused a thread, a runtime or a signal handler.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl Error {
+    /// 3: something to configure differently; 1: the system.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Bind(_) | Self::Routes(_) => 3,
+            Self::System(_) => 1,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Before anything is served: an address that cannot be bound, a routes file that cannot be read.
+pub fn run(loaded: &Loaded) -> Result<(), Error> {
+    let settings = Arc::new(loaded.settings.clone());
+    let (before, now) = listen::limits::raise_open_files();
+    tracing::info!("open files: at most {now} (was {before})");
+    let places = Arc::new(Semaphore::new(places(&settings, now)));
+    let threads = threads(&settings);
+    let sockets = Sockets::bind(&settings, threads)?;
+    let routes = load_routes(&settings)?;
+    let reloader = watch_routes(&settings, &routes)?;
+    let hub = Arc::new(Hub::new(
+        threads,
+        settings.limits.publish_buffer,
+        settings.timeouts.publish,
+    ));
+    let ready = Arc::new(AtomicBool::new(false));
+    let notices = Arc::default();
+    let (stop, stopped) = watch::channel(false);
+    sockets.announce();
+    let mut cores = Vec::with_capacity(threads);
+    for (index, (clients, control)) in sockets.into_cores().enumerate() {
+        let core = Core {
+            index,
+            settings: Arc::clone(&settings),
+            routes: Arc::clone(&routes),
+            hub: Arc::clone(&hub),
+            ready: Arc::clone(&ready),
+            notices: Arc::clone(&notices),
+            places: Arc::clone(&places),
+            stop: stopped.clone(),
+        };
+        let name = format!("gripd-{index}");
+        let thread = std::thread::Builder::new().name(name);
+        cores.push(thread.spawn(move || core.run(clients, control))?);
+    }
+    ready.store(true, Ordering::Release);
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(signals(reloader.as_ref()))?;
+    ready.store(false, Ordering::Release);
+    tracing::info!(grace = ?settings.timeouts.drain, "stopping");
+    let _ = stop.send(true);
+    runtime.block_on(join(cores, settings.timeouts.drain + SLACK))
+}
+
+/// One thread of the server.
+struct Core {
+    index: usize,
+    settings: Arc<Settings>,
+    routes: table::Shared,
+    hub: Arc<Hub>,
+    ready: Arc<AtomicBool>,
+    notices: Arc<hold::Notices>,
+    /// One for each client connection there may be.
+    places: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Core {
+    fn run(self, clients: Vec<StdListener>, control: Vec<StdListener>) -> Result<(), Error> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let local = LocalSet::new();
+        runtime.block_on(local.run_until(self.serve(clients, control)))
+    }
+
+    async fn serve(
+        mut self,
+        clients: Vec<StdListener>,
+        control: Vec<StdListener>,
+    ) -> Result<(), Error> {
+        let buffer = self.settings.limits.connection_buffer;
+        let holder = Holder::new(&self.hub, self.index, buffer);
+        tokio::task::spawn_local(Rc::clone(&holder).run());
+        let forwarder = Forwarder::new(Arc::clone(&self.settings), Arc::clone(&self.routes));
+        let front = Front::new(
+            &self.settings,
+            forwarder,
+            hold::Context {
+                holder: Rc::clone(&holder),
+                settings: Arc::clone(&self.settings),
+                notices: Arc::clone(&self.notices),
+            },
+            tune_held,
+        );
+        let open = Rc::new(Cell::new(0));
+        let mut accepting = Vec::new();
+        for listener in clients {
+            let listener = TcpListener::from_std(listener)?;
+            accepting.push(self.accept(listener, &front, &open));
+        }
+        let (hub, settings) = (Arc::clone(&self.hub), Arc::clone(&self.settings));
+        let context = Arc::new(control::Context::new(
+            hub,
+            settings,
+            Arc::clone(&self.ready),
+        ));
+        for listener in control {
+            let listener = TcpListener::from_std(listener)?;
+            tokio::task::spawn_local(control::serve(listener, Arc::clone(&context)));
+        }
+        // An error means that the sender is gone, which is as good as a stop.
+        let _ = self.stop.wait_for(|stop| *stop).await;
+        for task in accepting {
+            task.abort();
+        }
+        front.drain();
+        holder.drain();
+        self.wait_for_the_last(&open).await;
+        Ok(())
+    }
+
+    fn accept(
+        &self,
+        listener: TcpListener,
+        front: &Rc<Front>,
+        open: &Rc<Cell<usize>>,
+    ) -> tokio::task::JoinHandle<()> {
+        let (front, open) = (Rc::clone(front), Rc::clone(open));
+        let settings = Arc::clone(&self.settings);
+        let on_client = move |socket: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
+            if let Err(error) = listen::options::tune_client(&socket, &settings.timeouts) {
+                tracing::debug!(client.addr = %peer, %error, "cannot tune the socket");
+            }
+            let (front, guard) = (Rc::clone(&front), Open::new(&open));
+            tokio::task::spawn_local(async move {
+                front.serve(socket, peer).await;
+                drop((guard, place));
+            });
+        };
+        let places = Arc::clone(&self.places);
+        tokio::task::spawn_local(listen::accept::accept_loop(listener, places, on_client))
+    }
+
+    async fn wait_for_the_last(&self, open: &Cell<usize>) {
+        let deadline = tokio::time::Instant::now() + self.settings.timeouts.drain;
+        while open.get() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(GLANCE).await;
+        }
+        if open.get() > 0 {
+            tracing::warn!(
+                connections = open.get(),
+                "cut: still open at the end of timeouts.drain"
+            );
+        }
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+struct Open(Rc<Cell<usize>>);
+
+impl Open {
+    fn new(count: &Rc<Cell<usize>>) -> Self {
+        count.set(count.get() + 1);
+        Self(Rc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Bound sockets, by core.
+struct Sockets {
+    clients: Vec<Vec<StdListener>>,
+    control: Vec<Vec<StdListener>>,
+}
+
+impl Sockets {
+    fn bind(settings: &Settings, copies: usize) -> Result<Self, Error> {
+        let (listen, control) = (&settings.listen, &settings.control);
+        let backlog = listen.backlog;
+        Ok(Self {
+            clients: listen::tcp::bind(
+                &listen.http,
+                copies,
+                backlog,
+                listen.http_is_default,
+                "--port (listen.http)",
+            )?,
+            control: listen::tcp::bind(
+                &control.http,
+                copies,
+                backlog,
+                control.http_is_default,
+                "--control (control.http)",
+            )?,
+        })
+    }
+
+    fn announce(&self) {
+        for (kind, listeners) in [("clients", &self.clients), ("control", &self.control)] {
+            for address in listeners
+                .first()
+                .into_iter()
+                .flatten()
+                .filter_map(|one| one.local_addr().ok())
+            {
+                tracing::info!("{kind}: http://{address}");
+                if kind == "control" && !address.ip().is_loopback() {
+                    tracing::warn!(
+                        %address,
+                        "the control port is open to other machines, and anyone who reaches it can \
+                         publish: bind it to 127.0.0.1, or keep others out with a firewall"
+                    );
+                }
+            }
+        }
+    }
+
+    fn into_cores(self) -> impl Iterator<Item = (Vec<StdListener>, Vec<StdListener>)> {
+        self.clients.into_iter().zip(self.control)
+    }
+}
+
+/// A held socket keeps little in the kernel. One that cannot be told so works all the same.
+fn tune_held(socket: &TcpStream) {
+    if let Err(error) = listen::options::tune_held(socket) {
+        tracing::debug!(%error, "cannot tune a held socket");
+    }
+}
+
+/// How many client connections there may be. `open_files`: the limit in force.
+fn places(settings: &Settings, open_files: u64) -> usize {
+    match settings.limits.connections {
+        0 => usize::try_from(open_files).unwrap_or(Semaphore::MAX_PERMITS),
+        connections => connections,
+    }
+    .min(Semaphore::MAX_PERMITS)
+}
+
+fn threads(settings: &Settings) -> usize {
+    match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    }
+}
+
+fn load_routes(settings: &Settings) -> Result<table::Shared, Error> {
+    let (table, faults) = Table::load(&settings.routes)?;
+    for fault in &faults {
+        tracing::warn!("{fault}");
+    }
+    if table.routes().is_empty() {
+        tracing::error!("no route is in force: every request gets 502");
+    }
+    tracing::info!("routes in force: {}", table.routes().len());
+    Ok(Arc::new(ArcSwap::from_pointee(table)))
+}
+
+/// Watches the routes file, if the routes come from one.
+fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Reloader>, Error> {
+    let source = &settings.routes;
+    if source.file.is_none() || !source.lines.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(routes_watch::spawn(
+        source.clone(),
+        Arc::clone(routes),
+    )?))
+}
+
+/// Waits for the signal to stop; SIGHUP reloads the routes.
+async fn signals(reloader: Option<&Reloader>) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => if let Some(reloader) = reloader { reloader.reload_now() } else { tracing::info!("SIGHUP: the routes come from no file, nothing to reload") },
+        }
+    }
+}
+
+/// Waits for the cores to end; a second signal, or the end of the grace time, ends the wait.
+async fn join(cores: Vec<JoinHandle<Result<(), Error>>>, grace: Duration) -> Result<(), Error> {
+    let all = tokio::task::spawn_blocking(move || {
+        cores
+            .into_iter()
+            .try_for_each(|core| core.join().unwrap_or(Ok(())))
+    });
+    tokio::select! {
+        ended = all => ended.unwrap_or(Ok(())),
+        () = tokio::time::sleep(grace) => Ok(()),
+        again = signals(None) => again,
+    }
+}
+
+/// How often the end looks whether the last connection has gone.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// How long a core may take beyond the grace time of its connections.
+const SLACK: Duration = Duration::from_secs(1);

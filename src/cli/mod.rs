@@ -1,1 +1,136 @@
-//! The command line, one file per command.
+//! The command line, one file per command. Exit codes: 0 clean, 1 runtime, 2 usage,
+//! 3 configuration.
+
+mod check;
+mod serve;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Flags;
+
+/// Runs the command the process was called with.
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    let flags = line.sources.flags();
+    match line.command {
+        None => serve::run(&flags),
+        Some(Command::Check) => check::run(&flags),
+    }
+}
+
+/// A push proxy: keeps HTTP streams, long-polls and WebSockets open in front of any web backend
+/// (GRIP), so that anyone may push messages to them.
+#[derive(Debug, Parser)]
+#[command(name = "gripd", version, max_term_width = 100, after_long_help = GUIDE, after_help = GUIDE)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Read settings and routes, print every fault with its line and column, serve nothing.
+    Check,
+}
+
+#[derive(Debug, Args)]
+struct Sources {
+    /// Settings file (gripd.toml or pushpin.conf), or a folder with one or with a `routes` file.
+    #[arg(long, short = 'c', value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    /// One route, as a line of the routes file; may be repeated. No routes file is read then.
+    #[arg(long, value_name = "LINE", global = true)]
+    route: Vec<String>,
+
+    /// Where clients connect. A bare port means every address [default: 7999].
+    #[arg(long, value_name = "[ADDR:]PORT", global = true)]
+    port: Option<String>,
+
+    /// Where publishers connect. A bare port means this machine only [default: 5561].
+    #[arg(long, value_name = "[ADDR:]PORT", global = true)]
+    control: Option<String>,
+
+    /// error, warn, info, debug, trace, or 0 to 4 [default: info].
+    #[arg(
+        long,
+        short = 'L',
+        alias = "loglevel",
+        value_name = "LEVEL",
+        global = true
+    )]
+    log_level: Option<String>,
+
+    /// The same as --log-level debug.
+    #[arg(long, global = true)]
+    verbose: bool,
+
+    /// Log to this file instead of standard error.
+    #[arg(
+        long,
+        short = 'l',
+        alias = "log-file",
+        value_name = "FILE",
+        global = true
+    )]
+    logfile: Option<String>,
+
+    /// Shift the control port by N times 10, for several gripd on one machine.
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(..=6553))]
+    id: Option<u16>,
+
+    /// No effect: gripd always writes one log. Accepted because Pushpin has it.
+    #[arg(long, short = 'm', global = true)]
+    merge_output: bool,
+}
+
+impl Sources {
+    fn flags(self) -> Flags {
+        Flags {
+            config: self.config,
+            routes: self.route,
+            port: self.port,
+            control: self.control,
+            log_level: self.log_level,
+            verbose: self.verbose,
+            log_file: self.logfile,
+            id: self.id,
+        }
+    }
+}
+
+/// The environment as text; what is not UTF-8 cannot be a setting.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Settings that cannot be used.
+const CONFIGURATION: u8 = 3;
+
+const GUIDE: &str = "\
+Examples:
+  gripd                                         try it: answers with a built-in test backend
+  gripd --route '* 127.0.0.1:8000'              everything to a backend on port 8000
+  gripd --config /etc/gripd                     a folder with gripd.toml, routes, or both
+  gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are
+  gripd check --config /etc/gripd               is everything written right?
+
+The first minute, with nothing but gripd running:
+  curl http://localhost:7999/stream             waits for messages
+  curl -d '{\"items\":[{\"channel\":\"test\",\"formats\":{\"http-stream\":{\"content\":\"hello\\n\"}}}]}' \\
+      http://localhost:5561/publish             sends one to everyone who waits
+
+Files: without --config and --route the first place that has any wins:
+  ./gripd.toml ./routes, /etc/gripd/gripd.toml /etc/gripd/routes,
+  /etc/pushpin/pushpin.conf /etc/pushpin/routes
+A change of the routes file is seen within seconds; SIGHUP has it read at once.
+
+Every setting [SECTION] KEY of gripd.toml can be given as GRIPD_SECTION_KEY in the environment
+(GRIPD_LOG_LEVEL=debug, GRIPD_TIMEOUTS_CONNECT=2s). Flags win over the environment, that over files.
+
+Exit codes: 0 clean, 1 failed while running, 2 wrong usage, 3 wrong configuration.";

@@ -2,7 +2,22 @@
 //! and that everything else reads. Name, type, unit, default and meaning stand here and nowhere
 //! else.
 
+mod draft;
+mod fault;
+mod find;
+pub mod keys;
+mod level;
+mod load;
+mod native;
+mod pushpin_conf;
+mod value;
+
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use self::{
+    fault::{Fault, Severity},
+    load::{ConfigError, Examined, Flags, Loaded, examine, load},
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +49,8 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// Connections the kernel queues before gripd accepts them. Default 4,096.
     pub backlog: u32,
-    /// True while `http` is the default: then a machine without IPv6 is no error.
+    /// True while nobody named an address (a bare port names none): then a machine without IPv6
+    /// is no error.
     pub http_is_default: bool,
 }
 
@@ -43,7 +59,8 @@ pub struct Listen {
 pub struct Control {
     /// Addresses. Default `127.0.0.1:5561` and `[::1]:5561`. Empty: no control port.
     pub http: Vec<SocketAddr>,
-    /// True while `http` is the default: then a machine without IPv6 is no error.
+    /// True while nobody named an address (a bare port names none): then a machine without IPv6
+    /// is no error.
     pub http_is_default: bool,
     /// Names, beside loopback and addresses, under which the port may be asked for (`Host`).
     pub hosts: Vec<String>,
@@ -65,6 +82,10 @@ pub struct RouteSource {
 }
 
 /// How requests are forwarded.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, each a key of its own"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct Proxy {
     /// Errors tell clients the cause.
@@ -236,9 +257,9 @@ impl Default for Grip {
             key_dir: PathBuf::from("."),
             upstream_key: Secret::default(),
             connection_subscription_max: 20,
-            subscription_linger: Duration::from_secs(60),
+            subscription_linger: Duration::from_mins(1),
             message_wait: Duration::from_secs(5),
-            id_cache_ttl: Duration::from_secs(60),
+            id_cache_ttl: Duration::from_mins(1),
             update_on_first_subscription: true,
         }
     }
@@ -265,13 +286,13 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            response: Duration::from_secs(1800),
-            idle: Duration::from_secs(1800),
+            response: Duration::from_mins(30),
+            idle: Duration::from_mins(30),
             request_head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             idle_upstream: Duration::from_secs(55),
             publish: Duration::from_secs(5),
-            peer_gone: Duration::from_secs(60),
+            peer_gone: Duration::from_mins(1),
             drain: Duration::from_secs(8),
         }
     }
@@ -300,3 +321,6 @@ fn both_families(loopback: bool, port: u16) -> Vec<SocketAddr> {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,149 @@
-//! A client connection while it is busy.
+//! A client's connection while it is busy.
+//!
+//! One task per connection. Between requests it keeps nothing but the socket. When a request's
+//! head has passed the gate, a hyper connection is made for this one request and driven until its
+//! answer is flushed; then the socket is taken out of it again. If the answer is an instruct, the
+//! socket is parked in the thread's shard instead ([`crate::hold`]), and comes back when the hold
+//! is over and the client may send its next request.
+//!
+//! hyper never sees a byte that the gate has not passed: [`gated`] hands it exactly one request.
+
+mod body;
+mod exchange;
+mod gated;
+mod refusal;
+mod request;
+mod service;
+mod tunnel;
+
+use std::{cell::Cell, fmt, net::SocketAddr, rc::Rc, sync::Arc};
+
+use bytes::BytesMut;
+use tokio::{net::TcpStream, sync::Notify};
+
+use self::{exchange::Exchange, request::Arrival};
+use crate::{
+    config::Settings,
+    forward::Forwarder,
+    hold::{self, Outcome},
+    http1::gate,
+};
+
+/// What all connections of one thread share.
+pub struct Front {
+    settings: Arc<Settings>,
+    limits: gate::Limits,
+    forwarder: Forwarder,
+    context: hold::Context,
+    /// Tunes a socket that is going to be held.
+    tune_held: fn(&TcpStream),
+    drain: Drain,
+}
+
+/// Tells idle connections that the server is stopping.
+#[derive(Debug, Default)]
+struct Drain {
+    begun: Cell<bool>,
+    notify: Notify,
+}
+
+/// A client connection between two requests.
+#[derive(Debug)]
+struct Line {
+    socket: TcpStream,
+    /// Bytes read ahead: the beginning of the next request.
+    early: BytesMut,
+}
+
+/// What becomes of a connection after a request.
+enum Turn {
+    /// It waits for the next request.
+    Next(Line),
+    /// It is parked.
+    Held(hold::Session),
+    /// It is over.
+    Over,
+}
+
+impl Front {
+    /// The front of one thread.
+    pub fn new(
+        settings: &Arc<Settings>,
+        forwarder: Forwarder,
+        context: hold::Context,
+        tune_held: fn(&TcpStream),
+    ) -> Rc<Self> {
+        let limits = gate::Limits {
+            head: settings.limits.request_head,
+            target: settings.limits.request_target,
+            headers: settings.limits.request_headers,
+            body: settings.limits.request_body,
+        };
+        Rc::new(Self {
+            settings: Arc::clone(settings),
+            limits,
+            forwarder,
+            context,
+            tune_held,
+            drain: Drain::default(),
+        })
+    }
+
+    /// Serves a client's connection until it is over.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the connection and cancels what is under way for it.
+    pub async fn serve(self: Rc<Self>, socket: TcpStream, peer: SocketAddr) {
+        let mut line = Line {
+            socket,
+            early: BytesMut::new(),
+        };
+        loop {
+            // Boxed, so that a parked connection's task has not the size of a busy one's.
+            match Box::pin(self.turn(line, peer)).await {
+                Turn::Next(next) => line = next,
+                Turn::Over => return,
+                Turn::Held(session) => match session.run().await {
+                    Outcome::Over => return,
+                    Outcome::Next(socket, early) => {
+                        line = Line {
+                            socket,
+                            early: early[..].into(),
+                        };
+                    }
+                },
+            }
+        }
+    }
+
+    /// Ends idle connections now, and the others after their request.
+    pub fn drain(&self) {
+        self.drain.begun.set(true);
+        self.drain.notify.notify_waiters();
+    }
+
+    fn is_draining(&self) -> bool {
+        self.drain.begun.get()
+    }
+
+    /// Waits for a request and answers it.
+    async fn turn(self: &Rc<Self>, mut line: Line, peer: SocketAddr) -> Turn {
+        match self.arrival(&mut line).await {
+            Arrival::Gone => Turn::Over,
+            Arrival::Fault(fault) => {
+                tracing::debug!(client.addr = %peer, %fault, "request refused");
+                refusal::write(line.socket, &fault).await;
+                Turn::Over
+            }
+            Arrival::Request(head) => Exchange::new(self, line, &head, peer).run().await,
+        }
+    }
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front")
+            .field("drain", &self.drain)
+            .finish_non_exhaustive()
+    }
+}

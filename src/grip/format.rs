@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-use super::instruct::Header;
+use super::{instruct::Header, patch};
+
+pub use super::patch::PatchError;
 
 /// The forms one item has. At least one is set, unless the item named only forms gripd does not
 /// know.
@@ -51,6 +53,23 @@ pub enum ResponseBody {
     Bytes(Bytes),
     /// A JSON Patch (RFC 6902) to the instruct's body.
     Patch(json_patch::Patch),
+}
+
+impl ResponseBody {
+    /// The body to send to a long-poll whose instruct had the body `original`.
+    ///
+    /// A patched body is compact JSON with object keys sorted, and ends with the line end of the
+    /// original, if that had one.
+    ///
+    /// # Errors
+    /// Bytes never fail. A patch fails when the original is not a JSON object or list, when an
+    /// operation does not fit it, or when the result would grow out of bounds.
+    pub fn apply(&self, original: &[u8]) -> Result<Bytes, PatchError> {
+        match self {
+            Self::Bytes(body) => Ok(body.clone()),
+            Self::Patch(patch) => patch::apply(patch, original),
+        }
+    }
 }
 
 /// What an `http-stream` form asks for.

@@ -6,10 +6,22 @@
 
 pub mod channel;
 pub mod delivery;
+pub mod filter;
 pub mod format;
 pub mod instruct;
 pub mod item;
+pub mod json;
 pub mod link;
+mod patch;
+#[cfg(feature = "server")]
+pub mod signature;
+pub mod status;
+mod text;
+
+/// Value of the `Grip-Feature` request header: what gripd tells a backend it can do.
+pub const FEATURES: &str = "status, session, link:next, link:gone, filter:skip-self, \
+    filter:skip-users, filter:require-sub, filter:build-id, filter:var-subst, filter:http-check, \
+    filter:http-modify";
 
 /// Most bytes of a backend's answer that may carry an instruct, and of a client's request body
 /// that is kept so that the request can be repeated. GRIP's limit.

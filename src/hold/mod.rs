@@ -1,1 +1,24 @@
-//! What a held connection is.
+//! What a held connection is: a client's request whose answer is an instruct.
+//!
+//! [`start::begin`] turns an instruct into either a plain answer or a [`Start`]: the request is
+//! subscribed from then on, and its connection may be parked. [`Session`] is the parked request:
+//! it waits for its shard's word and for its client, and says what becomes of the connection.
+//!
+//! Standing rules:
+//! - a hold begins only when the client's request has been read to its end: otherwise the rest of
+//!   its body would be taken for the next request;
+//! - nothing is written to the socket by anyone but the shard while the request is held;
+//! - a held request keeps what its end needs and nothing else: a stream keeps nothing.
+
+mod answer;
+mod date;
+mod notice;
+mod session;
+mod start;
+
+pub use self::{
+    date::http_date,
+    notice::Notices,
+    session::{Early, Outcome, Session},
+    start::{Begun, Client, Context, Start, begin},
+};

@@ -1,10 +1,48 @@
 //! Channels: who is subscribed to what, and delivery to them.
+//!
+//! [`Hub`] is shared by all threads: the directory of channels, and an [`Inbox`] for each core's
+//! shard. [`Hub::publish`] is the one door in. A [`Shard`] belongs to one thread; requests are held
+//! in it through [`Held`]. The hub knows outlets and mailboxes; what a held request means to its
+//! client is its session's affair.
 
+mod directory;
+mod held;
+mod inbox;
+mod outlet;
+mod prepared;
+mod shard;
+mod subscriber;
+mod tcp;
+mod wheel;
+
+#[cfg(test)]
+mod simulation;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::{directory::Directory, inbox::Delivery};
+pub use self::{
+    held::{Held, Holder},
+    inbox::Inbox,
+    outlet::{Framing, Wire},
+    prepared::Prepared,
+    shard::{Ask, Progress, Shard},
+    subscriber::Event,
+};
 use crate::grip::item::Item;
 
 /// The channels of the whole process. Shared by all threads.
-#[derive(Debug, Default)]
-pub struct Hub {}
+#[derive(Debug)]
+pub struct Hub {
+    directory: Arc<Directory>,
+    inboxes: Box<[Arc<Inbox>]>,
+    /// Bytes that may still be published before a shard has to take some.
+    room: Arc<Semaphore>,
+    capacity: usize,
+    patience: Duration,
+}
 
 /// What became of one published item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,22 +64,136 @@ pub enum Status {
 
 /// The publish buffer stayed full for the whole time a publish may wait.
 #[derive(Debug, thiserror::Error)]
-#[error("too much is waiting to be delivered")]
+#[error("too much is waiting to be delivered (limits.publish_buffer)")]
 pub struct Busy;
 
 impl Hub {
-    /// Publishes items in order, all or none.
+    /// A hub for `shards` shards. `capacity`: most bytes published and not yet taken by every
+    /// shard; `patience`: how long a publish waits for room.
+    pub fn new(shards: usize, capacity: usize, patience: Duration) -> Self {
+        let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
+        Self {
+            directory: Arc::new(Directory::new(shards)),
+            inboxes: (0..shards).map(|_| Arc::default()).collect(),
+            room: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            patience,
+        }
+    }
+
+    /// Publishes items in order, all or none. Returns when they are in every shard's inbox, not
+    /// when they are written.
     ///
     /// # Errors
-    /// [`Busy`] when there was no room within `timeouts.publish`; nothing was published.
-    #[expect(clippy::unused_async, reason = "waits for room")]
+    /// [`Busy`] when there was no room in time; nothing was published.
     pub async fn publish(&self, items: Vec<Item>) -> Result<Vec<Receipt>, Busy> {
-        Ok(items
-            .iter()
-            .map(|_| Receipt {
-                status: Status::NoSubscribers,
-                connections: 0,
-            })
-            .collect())
+        let room = Arc::new(self.reserve(&items).await?);
+        Ok(self.sequence(items, Some(&room)))
     }
+
+    async fn reserve(&self, items: &[Item]) -> Result<OwnedSemaphorePermit, Busy> {
+        let bytes = items.iter().map(weight).sum::<usize>().min(self.capacity);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.room).acquire_many_owned(bytes);
+        match tokio::time::timeout(self.patience, permit).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(Busy),
+        }
+    }
+
+    /// Gives each item its place in its channel and puts it into the inboxes; the shards are woken
+    /// at the end, outside of every lock. Nothing here can fail.
+    fn sequence(&self, items: Vec<Item>, room: Option<&Arc<OwnedSemaphorePermit>>) -> Vec<Receipt> {
+        let mut woken = vec![false; self.inboxes.len()];
+        let receipts = items
+            .into_iter()
+            .map(|item| self.enqueue(item, room, &mut woken))
+            .collect();
+        for (inbox, _) in self.inboxes.iter().zip(woken).filter(|(_, woken)| *woken) {
+            inbox.news.notify_one();
+        }
+        receipts
+    }
+
+    fn enqueue(
+        &self,
+        item: Item,
+        room: Option<&Arc<OwnedSemaphorePermit>>,
+        woken: &mut [bool],
+    ) -> Receipt {
+        let Some(channel) = self.directory.find(&item.channel) else {
+            return Receipt::nobody();
+        };
+        let (responses, streams) = (
+            item.formats.response.is_some(),
+            item.formats.stream.is_some(),
+        );
+        let item = Arc::new(Prepared::new(item));
+        let mut connections = 0;
+        let mut state = channel.lock();
+        state.published += 1;
+        for (shard, presence) in state.presence.iter().enumerate() {
+            let here =
+                u32::from(responses) * presence.responses + u32::from(streams) * presence.streams;
+            if here > 0 {
+                connections += here as usize;
+                woken[shard] = true;
+                self.inboxes[shard].push(Delivery {
+                    channel: Arc::clone(&channel),
+                    index: presence.index,
+                    number: state.published,
+                    item: Arc::clone(&item),
+                    _room: room.cloned(),
+                });
+            }
+        }
+        drop(state);
+        if connections == 0 {
+            Receipt::nobody()
+        } else {
+            Receipt {
+                status: Status::Sent,
+                connections,
+            }
+        }
+    }
+
+    /// Channels with subscribers now.
+    pub fn channels(&self) -> usize {
+        self.directory.len()
+    }
+}
+
+impl Receipt {
+    fn nobody() -> Self {
+        Self {
+            status: Status::NoSubscribers,
+            connections: 0,
+        }
+    }
+}
+
+/// What an item counts against the publish buffer, in bytes: its contents and what keeping it
+/// costs besides.
+fn weight(item: &Item) -> usize {
+    use crate::grip::format::{ResponseBody, ResponseFormat, StreamFormat};
+    let stream = match &item.formats.stream {
+        Some(StreamFormat::Send { content, .. }) => content.len(),
+        _ => 0,
+    };
+    let response = match &item.formats.response {
+        Some(ResponseFormat::Send(content)) => {
+            let body = match &content.body {
+                ResponseBody::Bytes(bytes) => bytes.len(),
+                ResponseBody::Patch(patch) => patch.0.len() * 128,
+            };
+            body + content
+                .headers
+                .iter()
+                .map(|header| header.value.len() + 64)
+                .sum::<usize>()
+        }
+        _ => 0,
+    };
+    512 + item.channel.len() + stream + response
 }

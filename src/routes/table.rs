@@ -1,1 +1,274 @@
-//! The routes table: the best match for a request.
+//! The routes table: built once from lines or a file, never changed, swapped as a whole. It picks
+//! the best match for a request (Pushpin's rules, quirks included: a host with lines of its own
+//! never falls back to `*`). It does not watch anything; `routes::watch` does.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+
+pub use crate::config::{Fault, Severity};
+use crate::{
+    config::RouteSource,
+    routes::grammar::{Domain, LineError, Parsed, Proto, Route, parse_line},
+};
+
+/// The table in use: readers load it, the watcher stores a new one.
+pub type Shared = Arc<ArcSwap<Table>>;
+
+/// Every route, found by host or by id.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// In file order.
+    routes: Vec<Arc<Route>>,
+    /// Lines of one host, in file order.
+    hosts: HashMap<String, Vec<Arc<Route>>>,
+    /// Lines of `*`, in file order.
+    any: Vec<Arc<Route>>,
+    ids: HashMap<String, Id>,
+    /// What the table was built from, so that a reload can tell what changed.
+    text: Arc<str>,
+}
+
+/// What a request looks like to the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// Host in lower case, without port.
+    pub host: &'a str,
+    /// Encoded path, without query.
+    pub path: &'a str,
+    /// It asks for a WebSocket.
+    pub websocket: bool,
+    /// It came over TLS, or is believed to have.
+    pub tls: bool,
+}
+
+/// What an id leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdMatch {
+    /// The route, whose `path_beg` fits.
+    Found(Arc<Route>),
+    /// A route has this id, but the path is not one of its own.
+    OtherPath,
+    /// Several routes have this id: it leads nowhere.
+    Shared,
+    /// No route has this id.
+    Unknown,
+}
+
+/// A routes file that cannot be read.
+#[derive(Debug, Error)]
+#[error("{}: {source}", path.display())]
+pub struct LoadError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+#[derive(Clone, Debug)]
+enum Id {
+    One(Arc<Route>),
+    Shared,
+}
+
+impl Table {
+    /// Builds the table the settings ask for: their lines, else their file, else one route
+    /// `* test`. Faulty lines are left out and reported.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn load(source: &RouteSource) -> Result<(Self, Vec<Fault>), LoadError> {
+        if !source.lines.is_empty() {
+            return Ok(Self::parse("--route", &source.lines.join("\n")));
+        }
+        let Some(path) = &source.file else {
+            return Ok(Self::parse("built-in routes", "* test"));
+        };
+        let text = read(source)?;
+        Ok(Self::parse(&path.display().to_string(), &text))
+    }
+
+    /// Builds a table from text. `name` is what faults call it. Without a single usable line the
+    /// table is empty (every request gets 502) and one more error says so.
+    pub fn parse(name: &str, text: &str) -> (Self, Vec<Fault>) {
+        let mut table = Self {
+            text: text.into(),
+            ..Self::default()
+        };
+        let mut faults = Vec::new();
+        let mut seen = HashSet::new();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (index, line) in text.lines().enumerate() {
+            for fault in table.add_line(line, &mut seen) {
+                faults.push(Fault {
+                    file: name.to_owned(),
+                    line: index + 1,
+                    ..fault
+                });
+            }
+        }
+        if table.routes.is_empty() {
+            faults.push(Fault::error(
+                name,
+                "no usable route: every request gets 502; allowed: at least one line such as \
+                 `* 127.0.0.1:8000`",
+            ));
+        }
+        (table, faults)
+    }
+
+    /// The best route for a request; `None`: it gets 502.
+    pub fn find(&self, query: &Query<'_>) -> Option<Arc<Route>> {
+        let bucket = self.hosts.get(query.host).unwrap_or(&self.any);
+        let mut best: Option<&Arc<Route>> = None;
+        for route in bucket.iter().filter(|route| fits(route, query)) {
+            if best.is_none_or(|best| beats(route, best)) {
+                best = Some(route);
+            }
+        }
+        best.cloned()
+    }
+
+    /// The route of an id (explicit, or [`Route::key`]), whatever its host.
+    pub fn by_id(&self, id: &str, path: &str) -> IdMatch {
+        match self.ids.get(id) {
+            None => IdMatch::Unknown,
+            Some(Id::Shared) => IdMatch::Shared,
+            Some(Id::One(route)) if path.starts_with(&route.path_beg) => {
+                IdMatch::Found(Arc::clone(route))
+            }
+            Some(Id::One(_)) => IdMatch::OtherPath,
+        }
+    }
+
+    /// Every route, in file order.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    /// The text the table was built from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// A table of these routes, for tests of what uses it.
+    #[cfg(test)]
+    pub(crate) fn of(routes: impl IntoIterator<Item = Route>) -> Self {
+        let (mut table, mut seen) = (Self::default(), HashSet::new());
+        for route in routes {
+            assert!(table.add(Arc::new(route), &mut seen).is_ok());
+        }
+        table
+    }
+
+    /// Adds one line; what comes back has neither file nor line number yet.
+    fn add_line(&mut self, line: &str, seen: &mut HashSet<Condition>) -> Vec<Fault> {
+        let Parsed { route, notes } = match parse_line(line) {
+            Ok(None) => return Vec::new(),
+            Ok(Some(parsed)) => parsed,
+            Err(LineError {
+                column,
+                what,
+                allowed,
+            }) => {
+                return vec![Fault::error("", format!("{what}; allowed: {allowed}")).at(0, column)];
+            }
+        };
+        let mut faults: Vec<Fault> = notes
+            .into_iter()
+            .map(|note| Fault::warning("", note.text).at(0, note.column))
+            .collect();
+        if let Err(duplicate) = self.add(Arc::new(route), seen) {
+            let column = line.len() - line.trim_start_matches(' ').len() + 1;
+            faults.push(duplicate.at(0, column));
+        }
+        faults
+    }
+
+    fn add(&mut self, route: Arc<Route>, seen: &mut HashSet<Condition>) -> Result<(), Fault> {
+        if !seen.insert(condition(&route)) {
+            return Err(Fault::error(
+                "",
+                "a line above has the same condition, so this one is never used; allowed: one \
+                 line for each host, proto, ssl and path_beg",
+            ));
+        }
+        self.ids
+            .entry(route.key().into_owned())
+            .and_modify(|id| *id = Id::Shared)
+            .or_insert_with(|| Id::One(Arc::clone(&route)));
+        match &route.domain {
+            Domain::Any => self.any.push(Arc::clone(&route)),
+            Domain::Host(host) => self
+                .hosts
+                .entry(host.clone())
+                .or_default()
+                .push(Arc::clone(&route)),
+            Domain::IdOnly => {}
+        }
+        self.routes.push(route);
+        Ok(())
+    }
+}
+
+/// Of two routes with equal conditions the second is never used. Ids play no part, except for
+/// routes that are reachable by nothing else.
+type Condition = (Domain, Option<Proto>, Option<bool>, String, Option<String>);
+
+fn condition(route: &Route) -> Condition {
+    let id = (route.domain == Domain::IdOnly).then(|| route.key().into_owned());
+    let path = route.path_beg.clone();
+    (route.domain.clone(), route.proto, route.ssl, path, id)
+}
+
+/// Reads the routes file of a source; invalid UTF-8 becomes U+FFFD, which no condition matches.
+pub(super) fn read(source: &RouteSource) -> Result<String, LoadError> {
+    let path = source.file.clone().unwrap_or_default();
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(&path)?
+            .take(FILE_LIMIT + 1)
+            .read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > FILE_LIMIT {
+            return Err(io::Error::other("larger than 16 MiB"));
+        }
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().map_err(|source| LoadError { path, source })
+}
+
+fn fits(route: &Route, query: &Query<'_>) -> bool {
+    let proto = if query.websocket {
+        Proto::WebSocket
+    } else {
+        Proto::Http
+    };
+    route.proto.is_none_or(|wanted| wanted == proto)
+        && route.ssl.is_none_or(|wanted| wanted == query.tls)
+        && query.path.starts_with(&route.path_beg)
+}
+
+/// True when a later line takes the place of the best so far. The first difference decides; that
+/// `ssl` beats a longer path only in one order of the file is Pushpin's way, kept as it is.
+fn beats(route: &Route, best: &Route) -> bool {
+    match (best.proto, route.proto) {
+        (None, Some(_)) => return true,
+        (Some(_), None) => return false,
+        _ => {}
+    }
+    route.path_beg.len() > best.path_beg.len() || (best.ssl.is_none() && route.ssl.is_some())
+}
+
+/// Most bytes of a routes file: some hundred thousand lines.
+const FILE_LIMIT: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,4 @@
-//! Logs.
+//! What gripd tells about itself: logs, and warnings that repeat without flooding them.
+
+pub mod limit;
+pub mod logs;

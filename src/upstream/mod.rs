@@ -1,1 +1,115 @@
-//! Connections to backends.
+//! Connections to backends: names to addresses, a pool of connections per thread, one request and
+//! its answer. Which route and which headers is decided in `forward`; here a request is bytes that
+//! go to one target.
+//!
+//! Everything lives on one thread, inside a `LocalSet`. TLS to backends and `zhttp` are not here.
+
+mod body;
+mod connect;
+mod pool;
+mod resolve;
+mod send;
+pub mod test_target;
+mod upload;
+
+use std::{sync::Arc, time::Duration};
+
+pub use body::Body;
+pub use pool::Pool;
+pub use resolve::Resolver;
+pub use send::{Call, Reply, send};
+pub use upload::{Upload, UploadError};
+
+use crate::routes::grammar::{Address, Domain, Route};
+
+/// Why a backend gave no answer, or only a part of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The target's addresses are all on the deny list of `untrusted`.
+    #[error("the target's address is blocked")]
+    Blocked,
+    /// The connection ended before an answer began, or in its head.
+    #[error("the backend closed the connection before it answered ({0})")]
+    Closed(String),
+    /// The body ended before its end.
+    #[error("the backend's answer was cut short ({0})")]
+    Cut(String),
+    /// What came is not HTTP/1.
+    #[error("the backend's answer is not valid HTTP ({0})")]
+    Garbage(String),
+    /// The target's name has no address.
+    #[error("the name cannot be resolved ({0})")]
+    Name(String),
+    /// It took too long.
+    #[error("{0}")]
+    TimedOut(Wait),
+    /// No address of the target took the connection.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The client's request body could not be read to its end.
+    #[error("{0}")]
+    Upload(#[from] UploadError),
+}
+
+/// A wait that ended without what was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} took longer than {after:?} ({setting})")]
+pub struct Wait {
+    /// What was waited for, as the start of a sentence.
+    pub what: &'static str,
+    /// How long.
+    pub after: Duration,
+    /// The setting or route option that says so.
+    pub setting: &'static str,
+}
+
+/// The times of one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// Until the target accepts.
+    pub connect: Wait,
+    /// Until the answer's head is there.
+    pub response: Wait,
+    /// Between two pieces of the answer's body.
+    pub idle: Wait,
+}
+
+/// Where an answer comes from; names it in logs.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The route.
+    pub route: Arc<Route>,
+    /// Index of the target in it.
+    pub target: usize,
+}
+
+impl Origin {
+    /// The target as text: `host:port`, `[v6]:port`, `test`, `zhttp/BASE`.
+    pub fn address(&self) -> String {
+        self.route
+            .targets
+            .get(self.target)
+            .map_or_else(String::new, |target| show_address(&target.address))
+    }
+}
+
+/// Names a route in logs: its id, or what it is for.
+pub fn show_route(route: &Route) -> String {
+    match (&route.id, &route.domain) {
+        (Some(id), _) => id.clone(),
+        (None, Domain::Any) => format!("*{}", route.path_beg),
+        (None, Domain::IdOnly) => String::new(),
+        (None, Domain::Host(host)) => format!("{host}{}", route.path_beg),
+    }
+}
+
+/// A target's address as a routes file writes it.
+pub fn show_address(address: &Address) -> String {
+    match address {
+        Address::Host(host, port) if host.contains(':') => format!("[{host}]:{port}"),
+        Address::Host(host, port) => format!("{host}:{port}"),
+        Address::Test => "test".into(),
+        Address::Zhttp(base) => format!("zhttp/{base}"),
+        Address::ZhttpReq(base) => format!("zhttpreq/{base}"),
+    }
+}

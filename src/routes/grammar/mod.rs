@@ -1,8 +1,29 @@
-//! The grammar of a routes file's line, and the route it makes.
+//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus three timeouts.
+//! Pure: a line goes in, a [`Route`] or a [`LineError`] comes out; files are `routes::table`'s.
+//!
+//! ```text
+//! line    = *SP [ section *( 1*SP section ) ] *SP [ "#" anything ]
+//! section = [ value ] *( "," name [ "=" text ] )    first: the condition; later ones: targets
+//! ```
+//!
+//! A tab is an ordinary character. `"` quotes a run anywhere in a token; inside, only `\\` and
+//! `\"` are escapes. When the first token of a section holds a `=`, the value is empty and the
+//! token is an option. An option given twice: the last one counts.
 
-use std::{path::PathBuf, time::Duration};
+mod condition;
+mod line;
+mod target;
+mod token;
+
+use std::{borrow::Cow, path::PathBuf, time::Duration};
+
+pub use self::line::{LineError, Note, Parsed, parse_line, quoted};
 
 /// One line of the routes file: a condition, options, and the targets to try in order.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// Which hosts.
@@ -101,6 +122,10 @@ pub struct JsonP {
 }
 
 /// One address of a route with its options.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// Where it is.
@@ -142,3 +167,37 @@ pub enum Address {
     /// `zhttpreq/BASE`.
     ZhttpReq(String),
 }
+
+impl Route {
+    /// The id under which `Pushpin-Route` and retries find this route: the line's own, or one
+    /// made of its condition as Pushpin makes it (`DOMAIN,PROTO,TLS,PATH`, `*` where any).
+    pub fn key(&self) -> Cow<'_, str> {
+        if let Some(id) = &self.id {
+            return Cow::Borrowed(id);
+        }
+        let domain = match &self.domain {
+            Domain::Any | Domain::IdOnly => "*",
+            Domain::Host(host) => host,
+        };
+        let proto = match self.proto {
+            None => "*",
+            Some(Proto::Http) => "http",
+            Some(Proto::WebSocket) => "ws",
+        };
+        // Pushpin's two words are the wrong way round; whoever sends them learnt them so.
+        let tls = match self.ssl {
+            None => "*",
+            Some(false) => "ssl",
+            Some(true) => "no-ssl",
+        };
+        let path = if self.path_beg.is_empty() {
+            "*"
+        } else {
+            &self.path_beg
+        };
+        Cow::Owned(format!("{domain},{proto},{tls},{path}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! `gripd`: loads settings, starts logging, serves.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use tracing::{error, info, warn};
+
+use super::{CONFIGURATION, environment};
+use crate::{
+    config::{self, Flags},
+    server,
+    telemetry::logs,
+};
+
+/// Serves until told to stop.
+pub(super) fn run(flags: &Flags) -> ExitCode {
+    let loaded = match config::load(flags, environment()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            for fault in &error.faults {
+                complain(fault);
+            }
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    if let Err(error) = logs::start(&loaded.settings.log) {
+        complain(&error);
+        return ExitCode::from(CONFIGURATION);
+    }
+    for line in loaded.start_lines() {
+        info!("{line}");
+    }
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    match server::run(&loaded) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// One line on standard error, before there is a log.
+fn complain(what: &dyn std::fmt::Display) {
+    // Nobody left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "gripd: {what}");
+}

@@ -1,0 +1,252 @@
+//! Settings while they are put together: who named which key, and what was wrong.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Fault, Secret, Settings,
+    keys::{self, Key},
+    value::{self, Stored, Value},
+};
+
+/// Where something was said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    /// File, flag or environment variable.
+    pub(super) name: &'a str,
+    /// Line, from 1; 0: none.
+    pub(super) line: usize,
+    /// Column, from 1; 0: none.
+    pub(super) column: usize,
+}
+
+/// The sources, weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    File,
+    Environment,
+    Flags,
+}
+
+/// Settings while they are put together.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) settings: Settings,
+    pub(super) faults: Vec<Fault>,
+    /// Files read, in order.
+    pub(super) files: Vec<PathBuf>,
+    /// Added to the control port (Pushpin's `port_offset` and `--id`).
+    pub(super) port_offset: u16,
+    /// Unknown keys are errors, as `gripd check` wants it.
+    strict: bool,
+    named: HashMap<String, (Rank, Stored)>,
+}
+
+impl<'a> Place<'a> {
+    /// A place without a line.
+    pub(super) fn whole(name: &'a str) -> Self {
+        Self {
+            name,
+            line: 0,
+            column: 0,
+        }
+    }
+
+    /// An error here.
+    pub(super) fn error(self, message: impl Into<String>) -> Fault {
+        Fault::error(self.name, message).at(self.line, self.column)
+    }
+
+    /// A warning here.
+    pub(super) fn warning(self, message: impl Into<String>) -> Fault {
+        Fault::warning(self.name, message).at(self.line, self.column)
+    }
+}
+
+impl Draft {
+    pub(super) fn new(strict: bool) -> Self {
+        Self {
+            settings: Settings::default(),
+            faults: Vec::new(),
+            files: Vec::new(),
+            port_offset: 0,
+            strict,
+            named: HashMap::new(),
+        }
+    }
+
+    /// Sets a key, or notes why not. Relative paths start at `base`.
+    pub(super) fn set(
+        &mut self,
+        key: &Key,
+        value: &Value,
+        base: &Path,
+        rank: Rank,
+        place: Place<'_>,
+    ) {
+        match value::store(&mut self.settings, key.slot, value, base) {
+            Ok(stored) => {
+                self.named.insert(key.path(), (rank, stored));
+            }
+            Err(allowed) => self
+                .faults
+                .push(place.error(format!("{} {allowed}", key.path()))),
+        }
+    }
+
+    /// Sets a key by its path. Paths are written in this crate only; an unknown one is our fault
+    /// and shows as one.
+    pub(super) fn set_path(
+        &mut self,
+        path: &str,
+        value: impl Into<String>,
+        base: &Path,
+        rank: Rank,
+        place: Place<'_>,
+    ) {
+        match keys::find(path) {
+            Some(key) => self.set(key, &Value::One(value.into()), base, rank, place),
+            None => self
+                .faults
+                .push(place.error(format!("{path} is no setting"))),
+        }
+    }
+
+    /// Notes a key nobody knows: a warning, or an error when asked to be strict.
+    pub(super) fn unknown(&mut self, place: Place<'_>, message: String) {
+        self.faults.push(if self.strict {
+            place.error(message)
+        } else {
+            place.warning(message)
+        });
+    }
+
+    /// True when a source named the key.
+    pub(super) fn is_named(&self, path: &str) -> bool {
+        self.named.contains_key(path)
+    }
+
+    /// What depends on several keys or on who named them. `config` is the settings file; `routes`
+    /// the routes file found beside it.
+    pub(super) fn finish(&mut self, config: Option<&Path>, routes: Option<PathBuf>) {
+        self.settings.listen.http_is_default = self.address_is_ours("listen.http");
+        self.settings.control.http_is_default = self.address_is_ours("control.http");
+        self.settings.grip.sig_key_is_default = !self.is_named("grip.sig_key");
+        if !self.is_named("grip.key_dir") {
+            let folder = config
+                .map(folder_of)
+                .filter(|folder| !folder.as_os_str().is_empty());
+            self.settings.grip.key_dir = folder.map_or_else(|| PathBuf::from("."), Path::to_owned);
+        }
+        if self.settings.listen.http.is_empty() {
+            let message = "listen.http must name at least one address, such as 7999";
+            self.faults.push(Fault::error(origin(config), message));
+        }
+        self.shift_control_port(config);
+        self.choose_routes(config, routes);
+        self.check_keys(config);
+    }
+
+    fn rank(&self, path: &str) -> Option<Rank> {
+        self.named.get(path).map(|(rank, _)| *rank)
+    }
+
+    fn address_is_ours(&self, path: &str) -> bool {
+        self.named
+            .get(path)
+            .is_none_or(|(_, stored)| stored.bare_ports)
+    }
+
+    fn shift_control_port(&mut self, config: Option<&Path>) {
+        if self.rank("control.http") > Some(Rank::File) {
+            return;
+        }
+        let offset = self.port_offset;
+        let mut overflow = false;
+        for address in &mut self.settings.control.http {
+            match address.port().checked_add(offset) {
+                Some(port) if address.port() > 0 => address.set_port(port),
+                Some(_) => {}
+                None => overflow = true,
+            }
+        }
+        if overflow {
+            let message =
+                format!("port offset {offset} leads beyond port 65535; use a smaller one");
+            self.faults.push(Fault::error(origin(config), message));
+        }
+    }
+
+    /// Of `routes.lines` and `routes.file` the one from the stronger source counts; of two in the
+    /// same source the lines do.
+    fn choose_routes(&mut self, config: Option<&Path>, beside: Option<PathBuf>) {
+        if self.rank("routes.file") > self.rank("routes.lines") {
+            self.settings.routes.lines.clear();
+        }
+        if !self.settings.routes.lines.is_empty() {
+            return;
+        }
+        if self.settings.routes.file.is_none() {
+            self.settings.routes.file = beside;
+        }
+        let Some(file) = self.settings.routes.file.clone() else {
+            return;
+        };
+        match readable(&file) {
+            Ok(()) => self.files.push(file),
+            Err(why) => self.faults.push(Fault::error(
+                origin(config),
+                format!(
+                    "routes.file (routesfile in pushpin.conf) names {}, which cannot be read: \
+                     {why}; allowed: a readable file",
+                    file.display()
+                ),
+            )),
+        }
+    }
+
+    /// A key file that cannot be read must be known before anything is served.
+    fn check_keys(&mut self, config: Option<&Path>) {
+        let grip = &self.settings.grip;
+        let mut faults = Vec::new();
+        for (name, Secret(key)) in [
+            ("grip.sig_key", &grip.sig_key),
+            ("grip.upstream_key", &grip.upstream_key),
+        ] {
+            let Some(path) = key.strip_prefix("file:") else {
+                continue;
+            };
+            let path = grip.key_dir.join(path);
+            if let Err(why) = readable(&path) {
+                let message = format!(
+                    "{name} names {}, which cannot be read: {why}",
+                    path.display()
+                );
+                faults.push(Fault::error(origin(config), message));
+            }
+        }
+        self.faults.append(&mut faults);
+    }
+}
+
+/// What to name when several sources could be meant.
+fn origin(config: Option<&Path>) -> String {
+    config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string())
+}
+
+fn readable(path: &Path) -> Result<(), String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err("it is a folder".into()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The folder of a file, to join names to; empty for this one.
+pub(super) fn folder_of(file: &Path) -> &Path {
+    file.parent().unwrap_or_else(|| Path::new(""))
+}

@@ -1,0 +1,103 @@
+//! Finds the files: the one named, or those of the first place that has any.
+
+use std::path::{Path, PathBuf};
+
+use super::Fault;
+
+/// The files to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Settings: `gripd.toml` or `pushpin.conf`.
+    pub(super) config: Option<PathBuf>,
+    /// Routes beside it, used unless the settings name others.
+    pub(super) routes: Option<PathBuf>,
+}
+
+/// A folder to look in, and the settings file it may hold.
+type Location<'a> = (&'a Path, &'a [&'a str]);
+
+/// Finds the files. `named` is `--config`; with route lines and without `--config` there is
+/// nothing to find.
+///
+/// # Errors
+/// What `--config` names is not there.
+pub(super) fn find(named: Option<&Path>, has_lines: bool) -> Result<Found, Fault> {
+    match named {
+        Some(path) => named_place(path),
+        None if has_lines => Ok(Found::default()),
+        None => Ok(first(&[
+            (Path::new(""), &["gripd.toml"]),
+            (Path::new("/etc/gripd"), &["gripd.toml"]),
+            (Path::new("/etc/pushpin"), &["pushpin.conf"]),
+        ])),
+    }
+}
+
+fn named_place(path: &Path) -> Result<Found, Fault> {
+    if path.is_dir() {
+        let found = first(&[(path, &["gripd.toml", "pushpin.conf"])]);
+        if found == Found::default() {
+            return Err(Fault::error(
+                "--config",
+                format!(
+                    "{} holds none of gripd.toml, pushpin.conf and routes",
+                    path.display()
+                ),
+            ));
+        }
+        return Ok(found);
+    }
+    let routes = path.with_file_name("routes");
+    Ok(Found {
+        config: Some(path.to_owned()),
+        routes: routes.is_file().then_some(routes),
+    })
+}
+
+/// The first place that has something wins, as a whole: files of two places are never mixed.
+fn first(locations: &[Location<'_>]) -> Found {
+    locations
+        .iter()
+        .map(|(folder, names)| {
+            let present = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
+            Found {
+                config: names.iter().find_map(|name| present(name)),
+                routes: present("routes"),
+            }
+        })
+        .find(|found| *found != Found::default())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_first_place_with_anything_wins_alone() {
+        let root = std::env::temp_dir().join(format!("gripd-find-{}", std::process::id()));
+        let [one, two, three] = ["one", "two", "three"].map(|name| root.join(name));
+        for folder in [&one, &two, &three] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        fs::create_dir_all(one.join("routes")).unwrap();
+        fs::write(two.join("routes"), "").unwrap();
+        fs::write(three.join("pushpin.conf"), "").unwrap();
+        let places: [Location<'_>; 3] = [
+            (&one, &["gripd.toml"]),
+            (&two, &["gripd.toml"]),
+            (&three, &["pushpin.conf"]),
+        ];
+        let found = first(&places);
+        let after = first(&places[2..]);
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(
+            found.config, None,
+            "a folder called routes is no routes file"
+        );
+        assert_eq!(found.routes, Some(two.join("routes")));
+        assert_eq!(after.config, Some(three.join("pushpin.conf")));
+    }
+}

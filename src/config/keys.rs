@@ -1,0 +1,389 @@
+//! The one table of keys: section, name, where the value goes, what it may be, what it means.
+//! The TOML file, the environment and Pushpin's file all set keys through it.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{ForwardedFor, Secret, SetForwardedProtocol, Settings};
+
+/// One key of the tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Table of the TOML file; empty: top level.
+    pub section: &'static str,
+    /// Name inside it.
+    pub name: &'static str,
+    /// What it means; defaults are those of [`Settings`].
+    pub doc: &'static str,
+    /// Where the value goes, and its range.
+    pub(super) slot: Slot,
+}
+
+/// Where a key's value goes, and its range.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Slot {
+    Bool(fn(&mut Settings) -> &mut bool),
+    Count(fn(&mut Settings) -> &mut usize, usize, usize),
+    Small(fn(&mut Settings) -> &mut u32, u32, u32),
+    Bytes(fn(&mut Settings) -> &mut usize, usize, usize),
+    Body(fn(&mut Settings) -> &mut u64),
+    Time(fn(&mut Settings) -> &mut Duration, Duration, Duration),
+    Text(fn(&mut Settings) -> &mut String),
+    Level(fn(&mut Settings) -> &mut String),
+    Secret(fn(&mut Settings) -> &mut Secret),
+    File(fn(&mut Settings) -> &mut Option<PathBuf>),
+    Folder(fn(&mut Settings) -> &mut PathBuf),
+    /// Addresses; a bare port means loopback (true) or every address.
+    Addresses(fn(&mut Settings) -> &mut Vec<SocketAddr>, bool),
+    /// Words, separated by commas.
+    Words(fn(&mut Settings) -> &mut Vec<String>),
+    /// Lines, separated by line ends.
+    Lines(fn(&mut Settings) -> &mut Vec<String>),
+    Protocol(fn(&mut Settings) -> &mut SetForwardedProtocol),
+    Forwarded(fn(&mut Settings) -> &mut ForwardedFor),
+}
+
+impl Key {
+    /// `section.name`, or the bare name at the top level.
+    pub fn path(&self) -> String {
+        match self.section {
+            "" => self.name.to_owned(),
+            section => format!("{section}.{}", self.name),
+        }
+    }
+
+    /// The environment variable of this key.
+    pub fn variable(&self) -> String {
+        format!("GRIPD_{}", self.path().replace('.', "_").to_uppercase())
+    }
+}
+
+/// The key `section.name`.
+pub fn find(path: &str) -> Option<&'static Key> {
+    let (section, name) = path.split_once('.').unwrap_or(("", path));
+    KEYS.iter()
+        .find(|key| key.section == section && key.name == name)
+}
+
+/// Every section name, without the top level.
+pub fn sections() -> Vec<&'static str> {
+    let mut names: Vec<_> = KEYS.iter().map(|key| key.section).collect();
+    names.dedup();
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+const fn key(section: &'static str, name: &'static str, slot: Slot, doc: &'static str) -> Key {
+    Key {
+        section,
+        name,
+        doc,
+        slot,
+    }
+}
+
+const MS: Duration = Duration::from_millis(1);
+const ZERO: Duration = Duration::ZERO;
+/// A week: far above any sensible timeout, far below what a timer can hold.
+const WEEK: Duration = Duration::from_hours(7 * 24);
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+const MANY: usize = 100_000_000;
+
+/// Every key, section by section.
+pub const KEYS: &[Key] = &[
+    key(
+        "",
+        "threads",
+        Slot::Count(|s| &mut s.threads, 0, 1024),
+        "worker threads; 0: one for each core the process may use",
+    ),
+    key(
+        "listen",
+        "http",
+        Slot::Addresses(|s| &mut s.listen.http, false),
+        "addresses for clients, [ADDR:]PORT",
+    ),
+    key(
+        "listen",
+        "backlog",
+        Slot::Small(|s| &mut s.listen.backlog, 1, 65_535),
+        "connections the kernel queues before they are accepted",
+    ),
+    key(
+        "control",
+        "http",
+        Slot::Addresses(|s| &mut s.control.http, true),
+        "addresses of the control port, [ADDR:]PORT; an empty list: none",
+    ),
+    key(
+        "control",
+        "hosts",
+        Slot::Words(|s| &mut s.control.hosts),
+        "names, beside loopback and addresses, by which the control port may be asked",
+    ),
+    key(
+        "control",
+        "max_head",
+        Slot::Bytes(|s| &mut s.control.max_head, KIB, MIB),
+        "most bytes of a control request's head",
+    ),
+    key(
+        "control",
+        "max_body",
+        Slot::Bytes(|s| &mut s.control.max_body, KIB, GIB),
+        "most bytes of a control request's body",
+    ),
+    key(
+        "control",
+        "max_connections",
+        Slot::Count(|s| &mut s.control.max_connections, 1, MANY),
+        "most control connections at once",
+    ),
+    key(
+        "routes",
+        "file",
+        Slot::File(|s| &mut s.routes.file),
+        "the routes file",
+    ),
+    key(
+        "routes",
+        "lines",
+        Slot::Lines(|s| &mut s.routes.lines),
+        "route lines; with any, no file is read",
+    ),
+    key(
+        "proxy",
+        "debug",
+        Slot::Bool(|s| &mut s.proxy.debug),
+        "errors tell clients the cause",
+    ),
+    key(
+        "proxy",
+        "auto_cross_origin",
+        Slot::Bool(|s| &mut s.proxy.auto_cross_origin),
+        "CORS and JSON-P on every route",
+    ),
+    key(
+        "proxy",
+        "accept_x_forwarded_protocol",
+        Slot::Bool(|s| &mut s.proxy.accept_x_forwarded_protocol),
+        "believe X-Forwarded-Proto of clients",
+    ),
+    key(
+        "proxy",
+        "set_x_forwarded_protocol",
+        Slot::Protocol(|s| &mut s.proxy.set_x_forwarded_protocol),
+        "tell backends that the client came over TLS: off, proto-only or true",
+    ),
+    key(
+        "proxy",
+        "x_forwarded_for",
+        Slot::Forwarded(|s| &mut s.proxy.x_forwarded_for),
+        "what becomes of X-Forwarded-For: truncate:N, append",
+    ),
+    key(
+        "proxy",
+        "x_forwarded_for_trusted",
+        Slot::Forwarded(|s| &mut s.proxy.x_forwarded_for_trusted),
+        "the same for trusted clients",
+    ),
+    key(
+        "proxy",
+        "orig_headers_need_mark",
+        Slot::Words(|s| &mut s.proxy.orig_headers_need_mark),
+        "headers that orig_headers does not mark",
+    ),
+    key(
+        "proxy",
+        "accept_pushpin_route",
+        Slot::Bool(|s| &mut s.proxy.accept_pushpin_route),
+        "obey Pushpin-Route of clients",
+    ),
+    key(
+        "proxy",
+        "cdn_loop",
+        Slot::Text(|s| &mut s.proxy.cdn_loop),
+        "added to CDN-Loop; empty: not added",
+    ),
+    key(
+        "grip",
+        "sig_iss",
+        Slot::Text(|s| &mut s.grip.sig_iss),
+        "issuer of Grip-Sig; empty: nothing is signed",
+    ),
+    key(
+        "grip",
+        "sig_key",
+        Slot::Secret(|s| &mut s.grip.sig_key),
+        "key of Grip-Sig: text, base64:... or file:...; empty: nothing is signed",
+    ),
+    key(
+        "grip",
+        "key_dir",
+        Slot::Folder(|s| &mut s.grip.key_dir),
+        "folder that relative file: keys start from; default: that of the settings file",
+    ),
+    key(
+        "grip",
+        "upstream_key",
+        Slot::Secret(|s| &mut s.grip.upstream_key),
+        "key that marks requests of a proxy in front as trusted",
+    ),
+    key(
+        "grip",
+        "connection_subscription_max",
+        Slot::Count(|s| &mut s.grip.connection_subscription_max, 1, 100_000),
+        "most channels of one request",
+    ),
+    key(
+        "grip",
+        "subscription_linger",
+        Slot::Time(|s| &mut s.grip.subscription_linger, ZERO, WEEK),
+        "how long a long-poll's channels stay subscribed after it",
+    ),
+    key(
+        "grip",
+        "message_wait",
+        Slot::Time(|s| &mut s.grip.message_wait, ZERO, WEEK),
+        "how long an item waits for the one before it",
+    ),
+    key(
+        "grip",
+        "id_cache_ttl",
+        Slot::Time(|s| &mut s.grip.id_cache_ttl, ZERO, WEEK),
+        "how long an id is remembered; 0: not",
+    ),
+    key(
+        "grip",
+        "update_on_first_subscription",
+        Slot::Bool(|s| &mut s.grip.update_on_first_subscription),
+        "ask the backend again when a channel gets its first subscriber",
+    ),
+    key(
+        "limits",
+        "request_head",
+        Slot::Bytes(|s| &mut s.limits.request_head, KIB, 16 * MIB),
+        "most bytes of a client request's head",
+    ),
+    key(
+        "limits",
+        "request_target",
+        Slot::Bytes(|s| &mut s.limits.request_target, 256, 16 * MIB),
+        "most bytes of a client request's target",
+    ),
+    key(
+        "limits",
+        "request_headers",
+        Slot::Count(|s| &mut s.limits.request_headers, 8, 4096),
+        "most headers of a client request",
+    ),
+    key(
+        "limits",
+        "response_head",
+        Slot::Bytes(|s| &mut s.limits.response_head, 8 * KIB, 16 * MIB),
+        "most bytes of a backend response's head",
+    ),
+    key(
+        "limits",
+        "request_body",
+        Slot::Body(|s| &mut s.limits.request_body),
+        "most bytes of a client's request body; 0: no limit",
+    ),
+    key(
+        "limits",
+        "connections",
+        Slot::Count(|s| &mut s.limits.connections, 0, MANY),
+        "most client connections at once; 0: what the open-file limit allows",
+    ),
+    key(
+        "limits",
+        "connection_buffer",
+        Slot::Bytes(|s| &mut s.limits.connection_buffer, KIB, GIB),
+        "most bytes waiting for one held connection",
+    ),
+    key(
+        "limits",
+        "publish_buffer",
+        Slot::Bytes(|s| &mut s.limits.publish_buffer, MIB, 64 * GIB),
+        "most bytes published and not yet taken by every shard",
+    ),
+    key(
+        "limits",
+        "early_bytes",
+        Slot::Bytes(|s| &mut s.limits.early_bytes, 0, MIB),
+        "most bytes a client may send ahead while its request is held",
+    ),
+    key(
+        "limits",
+        "idle_upstream",
+        Slot::Count(|s| &mut s.limits.idle_upstream, 0, 100_000),
+        "idle connections kept to one target, per thread",
+    ),
+    key(
+        "timeouts",
+        "connect",
+        Slot::Time(|s| &mut s.timeouts.connect, MS, WEEK),
+        "until a target accepts a connection",
+    ),
+    key(
+        "timeouts",
+        "response",
+        Slot::Time(|s| &mut s.timeouts.response, MS, WEEK),
+        "until a backend's response head is there",
+    ),
+    key(
+        "timeouts",
+        "idle",
+        Slot::Time(|s| &mut s.timeouts.idle, MS, WEEK),
+        "between two pieces of a body",
+    ),
+    key(
+        "timeouts",
+        "request_head",
+        Slot::Time(|s| &mut s.timeouts.request_head, MS, WEEK),
+        "from a request's first byte to the end of its head",
+    ),
+    key(
+        "timeouts",
+        "keep_alive",
+        Slot::Time(|s| &mut s.timeouts.keep_alive, MS, WEEK),
+        "between two requests of a client's connection",
+    ),
+    key(
+        "timeouts",
+        "idle_upstream",
+        Slot::Time(|s| &mut s.timeouts.idle_upstream, ZERO, WEEK),
+        "idle connections to backends are closed after this",
+    ),
+    key(
+        "timeouts",
+        "publish",
+        Slot::Time(|s| &mut s.timeouts.publish, ZERO, WEEK),
+        "how long a publish waits for room before it is refused with 503",
+    ),
+    key(
+        "timeouts",
+        "peer_gone",
+        Slot::Time(|s| &mut s.timeouts.peer_gone, MS, WEEK),
+        "until a peer that no longer answers counts as gone",
+    ),
+    key(
+        "timeouts",
+        "drain",
+        Slot::Time(|s| &mut s.timeouts.drain, ZERO, WEEK),
+        "how long running requests may take at shutdown",
+    ),
+    key(
+        "log",
+        "level",
+        Slot::Level(|s| &mut s.log.level),
+        "error, warn, info, debug, trace, 0 to 4, or a tracing filter",
+    ),
+    key(
+        "log",
+        "file",
+        Slot::File(|s| &mut s.log.file),
+        "log file; none: standard error",
+    ),
+];

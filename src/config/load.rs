@@ -1,0 +1,216 @@
+//! Loads settings: built-in defaults, then the file, then the environment, then flags; the later
+//! one wins, key by key.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Fault, Settings,
+    draft::{Draft, Place, Rank},
+    find::{self, Found},
+    keys,
+    native::{read_environment, read_toml},
+    pushpin_conf,
+    value::Value,
+};
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`: a settings file, or a folder that holds one or a `routes` file.
+    pub config: Option<PathBuf>,
+    /// `--route`, in order.
+    pub routes: Vec<String>,
+    /// `--port [ADDR:]PORT`.
+    pub port: Option<String>,
+    /// `--control [ADDR:]PORT`.
+    pub control: Option<String>,
+    /// `--log-level`.
+    pub log_level: Option<String>,
+    /// `--verbose`: level debug.
+    pub verbose: bool,
+    /// `--logfile`.
+    pub log_file: Option<String>,
+    /// `--id N`: shifts the control port by N times 10.
+    pub id: Option<u16>,
+}
+
+/// Settings ready for use.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// Every file read or to be read (the routes file), in order.
+    pub files: Vec<PathBuf>,
+    /// What an operator should know; one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Settings with everything that is wrong with them, for `gripd check`.
+#[derive(Clone, Debug, Default)]
+pub struct Examined {
+    /// The settings, as far as they could be read.
+    pub settings: Settings,
+    /// Every file read or to be read, in order.
+    pub files: Vec<PathBuf>,
+    /// Errors and warnings in the order they were met.
+    pub faults: Vec<Fault>,
+}
+
+/// Settings that cannot be used: every error, one per line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// At least one.
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.faults.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Loaded {
+    /// What the first log lines say: version and files read, then how requests are signed when
+    /// nobody chose a key.
+    pub fn start_lines(&self) -> Vec<String> {
+        let files = if self.files.is_empty() {
+            "none: built-in defaults".to_owned()
+        } else {
+            let names: Vec<_> = self
+                .files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect();
+            names.join(", ")
+        };
+        let mut lines = vec![format!(
+            "gripd {}; files read: {files}",
+            env!("CARGO_PKG_VERSION")
+        )];
+        let grip = &self.settings.grip;
+        if grip.sig_key_is_default && !grip.sig_iss.is_empty() {
+            lines.push(format!(
+                "Grip-Sig: signing as {} with key changeme (the default); set sig_key for another",
+                grip.sig_iss
+            ));
+        }
+        lines
+    }
+}
+
+/// Loads settings. Unknown keys are warnings.
+///
+/// # Errors
+/// Anything that was said and cannot be done: all of it, not only the first.
+pub fn load(
+    flags: &Flags,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let examined = collect(flags, env, false);
+    let (errors, warnings): (Vec<Fault>, Vec<Fault>) =
+        examined.faults.into_iter().partition(Fault::is_error);
+    if !errors.is_empty() {
+        return Err(ConfigError { faults: errors });
+    }
+    Ok(Loaded {
+        settings: examined.settings,
+        files: examined.files,
+        warnings: warnings.iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// Loads settings for `gripd check`: unknown keys are errors, and nothing stops it.
+pub fn examine(flags: &Flags, env: impl Iterator<Item = (String, String)>) -> Examined {
+    collect(flags, env, true)
+}
+
+fn collect(flags: &Flags, env: impl Iterator<Item = (String, String)>, strict: bool) -> Examined {
+    let mut draft = Draft::new(strict);
+    let found =
+        find::find(flags.config.as_deref(), !flags.routes.is_empty()).unwrap_or_else(|fault| {
+            draft.faults.push(fault);
+            Found::default()
+        });
+    if let Some(path) = &found.config {
+        read_file(&mut draft, path);
+    }
+    read_environment(&mut draft, env);
+    read_flags(&mut draft, flags);
+    draft.finish(found.config.as_deref(), found.routes);
+    Examined {
+        settings: draft.settings,
+        files: draft.files,
+        faults: draft.faults,
+    }
+}
+
+fn read_file(draft: &mut Draft, path: &Path) {
+    let text = match read(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let message = format!(
+                "{}: {error}; allowed: a readable file or folder",
+                path.display()
+            );
+            draft.faults.push(Fault::error("--config", message));
+            return;
+        }
+    };
+    draft.files.push(path.to_owned());
+    if pushpin_conf::is_one(path, &text) {
+        pushpin_conf::read(draft, path, &text);
+    } else {
+        read_toml(draft, path, &text);
+    }
+}
+
+fn read_flags(draft: &mut Draft, flags: &Flags) {
+    let base = Path::new("");
+    let mut set = |flag: &str, path: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            draft.set_path(path, value, base, Rank::Flags, Place::whole(flag));
+        }
+    };
+    set("--port", "listen.http", flags.port.as_deref());
+    set("--control", "control.http", flags.control.as_deref());
+    set("--verbose", "log.level", flags.verbose.then_some("debug"));
+    set("--log-level", "log.level", flags.log_level.as_deref());
+    set("--logfile", "log.file", flags.log_file.as_deref());
+    if !flags.routes.is_empty()
+        && let Some(key) = keys::find("routes.lines")
+    {
+        let lines = Value::Many(flags.routes.clone());
+        draft.set(key, &lines, base, Rank::Flags, Place::whole("--route"));
+    }
+    if let Some(id) = flags.id {
+        draft.port_offset = id.saturating_mul(10);
+    }
+}
+
+/// Reads a small text file.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(FILE_LIMIT + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_LIMIT {
+        return Err(io::Error::other("larger than 1 MiB"));
+    }
+    Ok(text)
+}
+
+/// Most bytes of a settings file.
+const FILE_LIMIT: u64 = 1 << 20;

@@ -1,0 +1,172 @@
+//! Pushpin's file in gripd's tree.
+
+use super::*;
+
+/// The keys and values of Debian's package 1.36.
+const DEBIAN: &str = "[global]\ninclude={libdir}/internal.conf\nrundir=/var/run/pushpin\n\
+    ipc_prefix=pushpin-\nport_offset=0\nstats_connection_ttl=120\n[runner]\n\
+    services=mongrel2,m2adapter,pushpin-proxy,pushpin-handler\nhttp_port=7999\n#https_ports=443\n\
+    logdir=/var/log/pushpin\nlog_level=2\nclient_buffer_size=8192\nclient_maxconn=50000\n\
+    condure_bin=condure\nmongrel2_bin=mongrel2\nm2sh_bin=m2sh\nzurl_bin=zurl\n[proxy]\n\
+    routesfile=routes\ndebug=false\nauto_cross_origin=false\naccept_x_forwarded_protocol=false\n\
+    set_x_forwarded_protocol=proto-only\nx_forwarded_for=\nx_forwarded_for_trusted=\n\
+    orig_headers_need_mark=\naccept_pushpin_route=false\nlog_from=false\nlog_user_agent=false\n\
+    sig_iss=pushpin\nsig_key=changeme\nupstream_key=\nsockjs_url=http://cdn.example/sockjs.js\n\
+    updates_check=off\norganization_name=\n[handler]\npush_in_spec=tcp://127.0.0.1:5560\n\
+    push_in_sub_specs=tcp://127.0.0.1:5562\npush_in_sub_connect=false\n\
+    push_in_http_addr=127.0.0.1\npush_in_http_port=5561\npush_in_http_max_headers_size=10000\n\
+    push_in_http_max_body_size=1000000\nstats_spec=ipc://{rundir}/{ipc_prefix}stats\n\
+    command_spec=tcp://127.0.0.1:5563\nmessage_rate=2500\nmessage_hwm=25000\nmessage_wait=5000\n\
+    id_cache_ttl=60\nconnection_subscription_max=20\nsubscription_linger=60\n\
+    stats_subscription_ttl=60\nstats_report_interval=10\nstats_format=tnetstring\n";
+
+#[test]
+fn debians_files_load_with_one_warning() {
+    let folder = Folder::new()
+        .with("pushpin.conf", DEBIAN)
+        .with("routes", "* test\n");
+    let loaded = load(&folder.flags(), env(&[])).unwrap();
+    let warnings: Vec<_> = loaded
+        .warnings
+        .iter()
+        .map(|line| folder.short(line))
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "pushpin.conf:38:1: push_in_spec, push_in_sub_specs, command_spec: ZeroMQ is not served; \
+          publish over HTTP to the control port"
+        ]
+    );
+    assert_eq!(
+        loaded.files,
+        [folder.0.join("pushpin.conf"), folder.0.join("routes")]
+    );
+    let (settings, default) = (loaded.settings, Settings::default());
+    assert_eq!(settings.listen.http, default.listen.http);
+    assert_eq!(settings.control.http, default.control.http);
+    assert_eq!(settings.limits.connections, 50_000);
+    assert_eq!(settings.limits.request_head, default.limits.request_head);
+    assert_eq!(
+        settings.proxy.set_x_forwarded_protocol,
+        SetForwardedProtocol::ProtoOnly
+    );
+    assert!(!settings.grip.sig_key_is_default);
+}
+
+#[test]
+fn changed_keys_of_pushpins_file_are_taken_over() {
+    let loaded = conf(
+        "[global]\nport_offset=10\n[runner]\nhttp_port=80, 127.0.0.1:8080\n\
+         log_level=proxy:4,3\nclient_buffer_size=1048576\n[proxy]\ndebug=yes\n\
+         x_forwarded_for=truncate:2,append,zz\nsig_key=\"base64:AAEC\"\ncdn_loop=x\n\
+         orig_headers_need_mark=A, B\n[handler]\npush_in_http_addr=0.0.0.0\n\
+         push_in_http_port=6000\nmessage_wait=250\nid_cache_ttl=0\nsubscription_linger=5\n",
+    )
+    .unwrap();
+    let settings = &loaded.settings;
+    let http: Vec<_> = settings
+        .listen
+        .http
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(http, ["0.0.0.0:80", "[::]:80", "127.0.0.1:8080"]);
+    assert_eq!(settings.control.http, ["0.0.0.0:6010".parse().unwrap()]);
+    assert_eq!(settings.log.level, "debug");
+    assert_eq!(settings.limits.request_head, 1 << 20);
+    assert!(settings.proxy.debug);
+    let rule = ForwardedFor {
+        truncate: Some(2),
+        append: true,
+    };
+    assert_eq!(settings.proxy.x_forwarded_for, rule);
+    assert_eq!(settings.proxy.orig_headers_need_mark, ["A", "B"]);
+    assert_eq!(settings.grip.sig_key.0, "base64:AAEC");
+    assert_eq!(settings.grip.message_wait, Duration::from_millis(250));
+    assert_eq!(settings.grip.id_cache_ttl, Duration::ZERO);
+    assert_eq!(settings.grip.subscription_linger, Duration::from_secs(5));
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(loaded.warnings[0].contains("ignored: zz"));
+}
+
+#[test]
+fn keys_without_meaning_warn_once_when_changed() {
+    let text = "[global]\nrundir=/x\n[runner]\nhttps_ports=443\nlocal_ports=/s\n\
+                allow_compression=true\n[proxy]\nworkers=4\nfoo=1\n[handler]\nmessage_rate=1\n\
+                share_all=false\nprivate_spec=ipc://x\n";
+    let folder = Folder::new().with("pushpin.conf", text);
+    let loaded = load(&folder.flags(), env(&[])).unwrap();
+    let lines: Vec<_> = loaded
+        .warnings
+        .iter()
+        .map(|line| folder.short(line))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "pushpin.conf:6:1: allow_compression has no effect in gripd: WebSocket compression is \
+             not in gripd yet",
+            "pushpin.conf:8:1: workers has no effect in gripd: set threads; gripd uses every core \
+             by default",
+            "pushpin.conf:9:1: unknown key foo of [proxy], ignored",
+            "pushpin.conf:4:1: https_ports, local_ports: only plain HTTP ports are served yet",
+        ]
+    );
+}
+
+#[test]
+fn an_included_file_gives_what_the_main_one_lacks() {
+    let folder = Folder::new()
+        .with(
+            "pushpin.conf",
+            "[global]\ninclude=more.conf\n[proxy]\nsig_iss=main\n",
+        )
+        .with("more.conf", "[proxy]\nsig_iss=other\ncdn_loop={rundir}-x\n");
+    let settings = load(&folder.flags(), env(&[])).unwrap().settings;
+    assert_eq!(settings.grip.sig_iss, "main");
+    assert_eq!(settings.proxy.cdn_loop, "run-x");
+    let gone = Folder::new().with("pushpin.conf", "[global]\ninclude=gone.conf\n");
+    assert!(load(&gone.flags(), env(&[])).is_err());
+}
+
+#[test]
+fn an_id_shifts_the_control_port_in_the_place_of_the_files_offset() {
+    let folder = Folder::new().with("pushpin.conf", "[global]\nport_offset=7\n");
+    let ports = |flags: &Flags| -> Vec<u16> {
+        let settings = load(flags, env(&[])).unwrap().settings;
+        settings.control.http.iter().map(SocketAddr::port).collect()
+    };
+    assert_eq!(ports(&folder.flags()), [5568, 5568]);
+    let flags = Flags {
+        id: Some(2),
+        ..folder.flags()
+    };
+    assert_eq!(ports(&flags), [5581, 5581]);
+    let named = Flags {
+        control: Some("127.0.0.1:6000".into()),
+        ..flags
+    };
+    assert_eq!(ports(&named), [6000]);
+}
+
+#[test]
+fn rows_of_pushpins_table_lead_to_keys() {
+    assert_eq!(pushpin_conf::unknown_targets(), [""; 0]);
+}
+
+#[test]
+fn the_format_is_told_by_name_and_by_contents() {
+    for (name, text, pushpin) in [
+        ("a.conf", "", true),
+        ("a.toml", "[runner]", false),
+        ("settings", "# x\n[runner]\nhttp_port=1", true),
+        ("settings", "[listen]\nhttp = 1", false),
+    ] {
+        assert_eq!(
+            pushpin_conf::is_one(Path::new(name), text),
+            pushpin,
+            "{name} {text}"
+        );
+    }
+}

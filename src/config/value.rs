@@ -1,0 +1,248 @@
+//! Text to typed values with their ranges. Every source ends here, so a duration or a size is
+//! written the same way everywhere. Messages never repeat a secret.
+
+use std::{
+    fmt::Display,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
+
+use super::{ForwardedFor, Secret, SetForwardedProtocol, Settings, keys::Slot};
+
+/// What a source says about one key.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// One text: a scalar of TOML, an environment variable, a value of Pushpin's file.
+    One(String),
+    /// A TOML array.
+    Many(Vec<String>),
+}
+
+/// What a stored value tells beyond itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Only ports were named: the addresses are still gripd's choice.
+    pub(super) bare_ports: bool,
+}
+
+/// Puts a value into the tree. Relative paths start at `base`.
+///
+/// # Errors
+/// What is allowed, as a sentence that does not name the key.
+pub(super) fn store(
+    settings: &mut Settings,
+    slot: Slot,
+    value: &Value,
+    base: &Path,
+) -> Result<Stored, String> {
+    match slot {
+        Slot::Addresses(at, loopback) => {
+            let (addresses, bare_ports) = addresses(&value.words(), loopback)?;
+            *at(settings) = addresses;
+            return Ok(Stored { bare_ports });
+        }
+        Slot::Words(at) => *at(settings) = value.words(),
+        Slot::Lines(at) => *at(settings) = value.lines(),
+        Slot::Forwarded(at) => *at(settings) = forwarded_for(&value.words())?,
+        _ => store_one(settings, slot, value.one()?, base)?,
+    }
+    Ok(Stored::default())
+}
+
+fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Result<(), String> {
+    match slot {
+        Slot::Bool(at) => *at(settings) = boolean(text)?,
+        Slot::Count(at, least, most) => *at(settings) = number(text, least, most)?,
+        Slot::Small(at, least, most) => *at(settings) = number(text, least, most)?,
+        Slot::Bytes(at, least, most) => {
+            *at(settings) = size(text)
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .filter(|bytes| (least..=most).contains(bytes))
+                .ok_or_else(|| size_range(least, most))?;
+        }
+        Slot::Body(at) => {
+            *at(settings) = size(text).ok_or("must be a size such as 100MiB, or 0 for no limit")?;
+        }
+        Slot::Time(at, least, most) => {
+            *at(settings) = duration(text)
+                .filter(|time| (least..=most).contains(time))
+                .ok_or_else(|| time_range(least, most))?;
+        }
+        Slot::Text(at) => {
+            if text.chars().any(char::is_control) {
+                return Err("must be text without control characters".into());
+            }
+            text.clone_into(at(settings));
+        }
+        Slot::Level(at) => *at(settings) = super::level::normal(text)?,
+        Slot::Secret(at) => *at(settings) = Secret(text.to_owned()),
+        Slot::File(at) => *at(settings) = (!text.is_empty()).then(|| base.join(text)),
+        Slot::Folder(at) => *at(settings) = base.join(text),
+        Slot::Protocol(at) => *at(settings) = protocol(text)?,
+        Slot::Addresses(..) | Slot::Words(_) | Slot::Lines(_) | Slot::Forwarded(_) => {}
+    }
+    Ok(())
+}
+
+impl Value {
+    fn one(&self) -> Result<&str, String> {
+        match self {
+            Self::One(text) => Ok(text.trim()),
+            Self::Many(_) => Err("must be one value, not a list".into()),
+        }
+    }
+
+    /// Separated by commas, blanks dropped.
+    fn words(&self) -> Vec<String> {
+        let split = |text: &str| -> Vec<String> {
+            text.split(',')
+                .map(str::trim)
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        match self {
+            Self::One(text) => split(text),
+            Self::Many(words) => words.iter().flat_map(|word| split(word)).collect(),
+        }
+    }
+
+    /// Separated by line ends: commas are part of a route.
+    fn lines(&self) -> Vec<String> {
+        let all = match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(lines) => lines,
+        };
+        all.iter()
+            .flat_map(|text| text.lines())
+            .filter(|line| !line.trim().is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err("must be true or false".into()),
+    }
+}
+
+fn number<T: Copy + FromStr + PartialOrd + Display>(
+    text: &str,
+    least: T,
+    most: T,
+) -> Result<T, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
+}
+
+/// `500ms`, `2s`, `5m`, `1h`, `1d`, or a number of seconds.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let unit = match text[end..].trim_start() {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        _ => return None,
+    };
+    let number: f64 = text[..end].parse().ok()?;
+    Duration::try_from_secs_f64(number * unit).ok()
+}
+
+/// `64KiB`, `1MiB`, `2GiB`, `10kB`, or a number of bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let unit = match text[end..].trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        "kb" => 1000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        _ => return None,
+    };
+    text[..end].parse::<u64>().ok()?.checked_mul(unit)
+}
+
+fn size_range(least: usize, most: usize) -> String {
+    format!("must be a size such as 64KiB, from {least} to {most} bytes")
+}
+
+fn time_range(least: Duration, most: Duration) -> String {
+    format!("must be a time such as 500ms, 2s, 5m or 1h, from {least:?} to {most:?}")
+}
+
+fn protocol(text: &str) -> Result<SetForwardedProtocol, String> {
+    match text {
+        "" | "false" | "off" | "0" => Ok(SetForwardedProtocol::Off),
+        "proto-only" => Ok(SetForwardedProtocol::ProtoOnly),
+        "true" => Ok(SetForwardedProtocol::Both),
+        _ => Err("must be off, proto-only or true".into()),
+    }
+}
+
+fn forwarded_for(words: &[String]) -> Result<ForwardedFor, String> {
+    let mut rule = ForwardedFor::default();
+    for word in words {
+        match word.split_once(':') {
+            None if word == "append" => rule.append = true,
+            Some(("truncate", count)) => {
+                let count = count.trim().parse();
+                rule.truncate = Some(count.map_err(|_| FORWARDED_FOR.to_owned())?);
+            }
+            _ => return Err(FORWARDED_FOR.into()),
+        }
+    }
+    Ok(rule)
+}
+
+/// Reads a list of `[ADDR:]PORT`; also tells whether only ports were named.
+fn addresses(words: &[String], loopback: bool) -> Result<(Vec<SocketAddr>, bool), String> {
+    let mut found = Vec::new();
+    let mut bare = !words.is_empty();
+    for word in words {
+        let (host, port) = host_and_port(word);
+        let port: u16 = port.parse().map_err(|_| ADDRESS.to_owned())?;
+        bare &= host.is_empty();
+        let hosts: Vec<IpAddr> = match host {
+            "" if loopback => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            "" | "*" => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            host => vec![host.parse().map_err(|_| ADDRESS.to_owned())?],
+        };
+        for address in hosts.into_iter().map(|host| SocketAddr::new(host, port)) {
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        }
+    }
+    Ok((found, bare))
+}
+
+fn host_and_port(word: &str) -> (&str, &str) {
+    match word.rsplit_once(':') {
+        Some((host, port)) => (
+            host.strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'))
+                .unwrap_or(host),
+            port,
+        ),
+        None => ("", word),
+    }
+}
+
+const FORWARDED_FOR: &str = "must be a list of truncate:N and append, or empty";
+const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, with PORT from 0 to 65535";

@@ -1,0 +1,154 @@
+//! An answer read to its end, since it may be an instruct: an instruct acts only when the whole of
+//! it is there. It is decoded, because what is published later is plain.
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::TRAILER,
+    response::Parts,
+};
+use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
+
+use super::{Answer, Body, Cause, Failure, decode, headers::tokens};
+use crate::grip::instruct::{Header, Response};
+
+/// A read answer.
+#[derive(Debug)]
+pub struct Collected {
+    /// Status, reason, headers (with `Grip-*`; without framing and content coding), and the
+    /// decoded body, or a little more than the limit of a larger one that is not encoded.
+    pub response: Response,
+    /// The rest of a larger one.
+    pub rest: Option<Body>,
+}
+
+/// Reads an answer's body, at most `limit` bytes of it.
+///
+/// # Errors
+/// The body was cut short or too slow; its coding is unknown or broken; or it is encoded and,
+/// encoded or decoded, larger than the limit.
+///
+/// # Cancel safety
+/// Dropping the future closes the backend's connection.
+pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure> {
+    let Answer {
+        head,
+        mut body,
+        route,
+        target,
+        debug,
+        ..
+    } = answer;
+    let cause = match read(&head, &mut body, limit).await {
+        Ok(Read::Whole(body)) => {
+            return Ok(Collected {
+                response: response(&head, body),
+                rest: None,
+            });
+        }
+        Ok(Read::More(prefix)) => {
+            return Ok(Collected {
+                response: response(&head, prefix),
+                rest: Some(body),
+            });
+        }
+        Ok(Read::TooLarge) => {
+            return Err(Failure::instruct_too_large(route, target, limit, debug));
+        }
+        // What went wrong with the body itself was told where it was read.
+        Err(cause @ Cause::Upstream(_)) => {
+            return Err(Failure {
+                cause,
+                route: Some(route),
+                target: Some(target),
+                debug,
+            });
+        }
+        Err(cause) => cause,
+    };
+    Err(Failure::logged(cause, route, target, debug))
+}
+
+enum Read {
+    Whole(Bytes),
+    /// More than the limit; nothing is lost.
+    More(Bytes),
+    /// More than the limit, encoded.
+    TooLarge,
+}
+
+async fn read(head: &Parts, body: &mut Body, limit: usize) -> Result<Read, Cause> {
+    let codings: Vec<String> = head
+        .headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .flat_map(tokens)
+        .filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+        .collect();
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame?.into_data() else {
+            continue;
+        };
+        read.extend_from_slice(&piece);
+        if read.len() > limit {
+            return Ok(if codings.is_empty() {
+                Read::More(read.freeze())
+            } else {
+                Read::TooLarge
+            });
+        }
+    }
+    if read.is_empty() {
+        return Ok(Read::Whole(Bytes::new()));
+    }
+    match decode::decode(read.freeze(), &codings, limit) {
+        Ok(Some(plain)) => Ok(Read::Whole(plain)),
+        Ok(None) => Ok(Read::TooLarge),
+        Err(reason) => Err(Cause::Encoding { reason }),
+    }
+}
+
+fn response(head: &Parts, body: Bytes) -> Response {
+    let reason = match head.extensions.get::<ReasonPhrase>() {
+        Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+        None => head
+            .status
+            .canonical_reason()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    Response {
+        code: head.status.as_u16(),
+        reason,
+        headers: headers(&head.headers),
+        body,
+    }
+}
+
+fn headers(map: &HeaderMap) -> Vec<Header> {
+    map.iter()
+        .filter(|(name, _)| ![CONTENT_LENGTH, CONTENT_ENCODING, TRAILER].contains(name))
+        .map(|(name, value)| Header {
+            name: spelled(name),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+        })
+        .collect()
+}
+
+/// hyper keeps the backend's own spelling to itself: this is the usual one.
+fn spelled(name: &HeaderName) -> String {
+    let mut first = true;
+    name.as_str()
+        .chars()
+        .map(|char| {
+            let shown = if first {
+                char.to_ascii_uppercase()
+            } else {
+                char
+            };
+            first = char == '-';
+            shown
+        })
+        .collect()
+}

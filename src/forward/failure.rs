@@ -1,0 +1,261 @@
+//! Why a request got no answer from a backend: what the log says, which status it makes, and what
+//! the client may read.
+
+use std::sync::Arc;
+
+use crate::{
+    grip::instruct::InstructError,
+    routes::grammar::Route,
+    upstream::{Error, Origin, UploadError, show_route},
+};
+
+/// A request that got no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Failure {
+    /// What happened.
+    pub cause: Cause,
+    /// The route, when there is one.
+    pub route: Option<Arc<Route>>,
+    /// Index of the target at fault, when it is one.
+    pub target: Option<usize>,
+    /// May the client read the cause?
+    pub debug: bool,
+}
+
+/// What happened, by who is at fault.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// Operator: the `Host` that the route asks for cannot be sent.
+    #[error("the route's host cannot be a Host header")]
+    BadHost,
+    /// Operator or client: what the route makes of the path cannot be sent.
+    #[error("the rewritten path cannot be sent")]
+    BadPath,
+    /// Backend: no target took the connection.
+    #[error("no target could be reached; tried: {}", .tried.join(", "))]
+    Connect {
+        /// Each target with its reason.
+        tried: Vec<String>,
+        /// Did the last one take too long, rather than refuse?
+        slow: bool,
+    },
+    /// Backend: the body's content coding is unknown or broken.
+    #[error("the answer's Content-Encoding cannot be decoded: {reason}")]
+    Encoding {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Client: only gripd itself may send WebSocket events.
+    #[error("clients may not send WebSocket events directly")]
+    EventsNotAllowed,
+    /// Backend: the instruct cannot be read.
+    #[error("the backend's instruct cannot be followed: {0}")]
+    Instruct(InstructError),
+    /// Backend: an instruct has a longer body than may be.
+    #[error("the instruct response from {target} is longer than {limit} bytes")]
+    InstructTooLarge {
+        /// Address of the target.
+        target: String,
+        /// Most bytes, after decoding.
+        limit: usize,
+    },
+    /// Client: the request's body is too long to be kept for a repeated request.
+    #[error("the request's body is longer than the {limit} bytes that a held request may have")]
+    RequestTooLarge {
+        /// Most bytes.
+        limit: usize,
+    },
+    /// Operator: no route fits.
+    #[error("no route for {host}")]
+    NoRoute {
+        /// The request's host, without port.
+        host: String,
+    },
+    /// Ours: a part of gripd that is still to come.
+    #[error("{feature} is not supported yet")]
+    NotThere {
+        /// Which.
+        feature: &'static str,
+    },
+    /// Backend, or the client's upload.
+    #[error(transparent)]
+    Upstream(#[from] Error),
+}
+
+impl Cause {
+    /// The status of the answer to the client.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::RequestTooLarge { .. } => 400,
+            Self::EventsNotAllowed => 403,
+            Self::NotThere { .. } => 501,
+            Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => 504,
+            Self::Upstream(Error::Upload(error)) => match error {
+                UploadError::Gone(_) | UploadError::Superseded => 400,
+                UploadError::TooLarge { .. } => 413,
+                UploadError::TimedOut { .. } => 408,
+            },
+            _ => 502,
+        }
+    }
+
+    /// Is it the client's own doing, and so for the client to know?
+    fn is_for_client(&self) -> bool {
+        matches!(
+            self,
+            Self::EventsNotAllowed
+                | Self::RequestTooLarge { .. }
+                | Self::NotThere { .. }
+                | Self::Upstream(Error::Upload(_))
+        )
+    }
+}
+
+impl Failure {
+    /// An instruct's body is larger than may be and must not be streamed. Logs it.
+    pub fn instruct_too_large(route: Arc<Route>, target: usize, limit: usize, debug: bool) -> Self {
+        let address = Origin {
+            route: route.clone(),
+            target,
+        }
+        .address();
+        let cause = Cause::InstructTooLarge {
+            target: address,
+            limit,
+        };
+        Self::logged(cause, route, target, debug)
+    }
+
+    /// What went wrong with a target's answer, logged.
+    pub fn logged(cause: Cause, route: Arc<Route>, target: usize, debug: bool) -> Self {
+        let failure = Self {
+            cause,
+            route: Some(route),
+            target: Some(target),
+            debug,
+        };
+        failure.log();
+        failure
+    }
+
+    /// What the client may read: one sentence, without line end.
+    pub fn sentence(&self) -> String {
+        match &self.cause {
+            cause if self.debug || cause.is_for_client() => capitalized(&cause.to_string()),
+            Cause::NoRoute { .. } => "No route for this request.".into(),
+            cause if cause.status() == 504 => "The backend took too long.".into(),
+            _ => "The backend could not be asked or gave no valid answer.".into(),
+        }
+    }
+
+    /// The status of the answer to the client.
+    pub fn status(&self) -> u16 {
+        self.cause.status()
+    }
+
+    /// One line for the operator; what a client did is only of interest when one looks for it.
+    pub(super) fn log(&self) {
+        let route = self.route.as_deref().map(show_route).unwrap_or_default();
+        let target = match (&self.route, self.target) {
+            (Some(route), Some(target)) => Origin {
+                route: route.clone(),
+                target,
+            }
+            .address(),
+            _ => String::new(),
+        };
+        let (cause, status) = (&self.cause, self.cause.status());
+        if status < 500 {
+            tracing::debug!(route, backend = target, status, "{cause}");
+        } else {
+            tracing::warn!(route, backend = target, status, "{cause}");
+        }
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(cause: Cause, debug: bool) -> Failure {
+        Failure {
+            cause,
+            route: None,
+            target: None,
+            debug,
+        }
+    }
+
+    #[test]
+    fn the_cause_is_told_only_with_debug() {
+        let secret = |debug| {
+            failure(
+                Cause::NoRoute {
+                    host: "a.test".into(),
+                },
+                debug,
+            )
+            .sentence()
+        };
+        assert_eq!(secret(false), "No route for this request.");
+        assert_eq!(secret(true), "No route for a.test.");
+        let tried = vec!["127.0.0.1:1 (refused)".to_owned()];
+        let dead = |debug| {
+            failure(
+                Cause::Connect {
+                    tried: tried.clone(),
+                    slow: false,
+                },
+                debug,
+            )
+            .sentence()
+        };
+        assert!(!dead(false).contains("127"), "{}", dead(false));
+        assert!(
+            dead(true).contains("127.0.0.1:1 (refused)"),
+            "{}",
+            dead(true)
+        );
+    }
+
+    #[test]
+    fn fault_decides_the_status() {
+        let table = [
+            (Cause::EventsNotAllowed, 403),
+            (Cause::NotThere { feature: "x" }, 501),
+            (
+                Cause::Connect {
+                    tried: vec![],
+                    slow: false,
+                },
+                502,
+            ),
+            (
+                Cause::Connect {
+                    tried: vec![],
+                    slow: true,
+                },
+                504,
+            ),
+            (Cause::Upstream(Error::Blocked), 502),
+            (Cause::Upstream(Error::Garbage(String::new())), 502),
+            (
+                Cause::Upstream(Error::Upload(UploadError::TooLarge { limit: 1 })),
+                413,
+            ),
+        ];
+        for (cause, status) in table {
+            assert_eq!(cause.status(), status, "{cause}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One request through hyper: from a head that has passed the gate to a flushed answer, a parked
+//! connection, or the end.
+
+use std::{cell::RefCell, future::poll_fn, net::SocketAddr, rc::Rc, task::Poll};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+
+use super::{
+    Front, Line, Turn,
+    gated::{Gated, Signals},
+    refusal, service, tunnel,
+};
+use crate::{
+    hold::{self, Early, Session},
+    http1::gate,
+};
+
+/// One request under way.
+pub(super) struct Exchange<'f> {
+    front: &'f Rc<Front>,
+    line: Line,
+    head: gate::Head,
+    desk: Rc<Desk>,
+}
+
+/// What the service and the driver of one exchange share.
+pub(super) struct Desk {
+    pub(super) signals: Rc<Signals>,
+    pub(super) peer: SocketAddr,
+    pub(super) version: gate::Version,
+    pub(super) keep_alive: bool,
+    /// What the connection becomes, if not just the next request's.
+    pub(super) next: RefCell<Option<Next>>,
+}
+
+/// What a connection becomes when the exchange is over.
+pub(super) enum Next {
+    /// Parked.
+    Hold(hold::Start),
+    /// The body goes out first, through hyper; then parked.
+    HoldLater(hold::Start),
+    /// A tunnel to the backend (101).
+    Tunnel(hyper::upgrade::OnUpgrade),
+}
+
+/// Where hyper has come to.
+enum Stage {
+    /// Nothing of the exchange is left in it: the connection becomes what comes next.
+    Over,
+    /// The answer is out, and the connection is not to be used again.
+    Closed,
+    /// The client has gone, or the answer could not be finished.
+    Broken,
+}
+
+impl<'f> Exchange<'f> {
+    pub(super) fn new(
+        front: &'f Rc<Front>,
+        line: Line,
+        head: &gate::Head,
+        peer: SocketAddr,
+    ) -> Self {
+        let desk = Rc::new(Desk {
+            signals: Rc::default(),
+            peer,
+            version: head.version,
+            keep_alive: head.keep_alive && !front.is_draining(),
+            next: RefCell::new(None),
+        });
+        Self {
+            front,
+            line,
+            head: *head,
+            desk,
+        }
+    }
+
+    /// Drives hyper until nothing of this request is left in it.
+    pub(super) async fn run(self) -> Turn {
+        let Self {
+            front,
+            line,
+            head,
+            desk,
+        } = self;
+        let signals = Rc::clone(&desk.signals);
+        let limit = front.settings.limits.early_bytes;
+        let io = Gated::new(
+            line.socket,
+            line.early,
+            &head,
+            &front.limits,
+            limit,
+            signals,
+        );
+        let service = service_fn(|request| {
+            let (front, desk) = (Rc::clone(front), Rc::clone(&desk));
+            // hyper asks for an `Unpin` future.
+            Box::pin(async move { service::answer(&front, &desk, request).await })
+        });
+        let mut connection = http1::Builder::new()
+            .preserve_header_case(true)
+            .title_case_headers(true)
+            .max_headers(front.settings.limits.request_headers)
+            .serve_connection(TokioIo::new(io), service);
+        let stage = poll_fn(|context| match connection.poll_without_shutdown(context) {
+            Poll::Ready(result) => Poll::Ready(desk.closed(result)),
+            Poll::Pending => desk.stage().map_or(Poll::Pending, Poll::Ready),
+        })
+        .await;
+        let gated = connection.into_parts().io.into_inner();
+        desk.settle(front, stage, gated).await
+    }
+}
+
+impl Desk {
+    /// Where the exchange is while hyper waits.
+    fn stage(&self) -> Option<Stage> {
+        match *self.next.borrow() {
+            Some(Next::Hold(_)) => Some(Stage::Over),
+            Some(Next::HoldLater(_)) | None => self.signals.is_over().then_some(Stage::Over),
+            Some(Next::Tunnel(_)) => None,
+        }
+    }
+
+    /// hyper is through with the connection.
+    fn closed(&self, result: hyper::Result<()>) -> Stage {
+        match result {
+            Ok(()) if matches!(*self.next.borrow(), Some(Next::Tunnel(_))) => Stage::Over,
+            Ok(()) => Stage::Closed,
+            Err(error) => {
+                tracing::debug!(client.addr = %self.peer, %error, "connection ended");
+                Stage::Broken
+            }
+        }
+    }
+
+    /// Makes of the connection what it becomes.
+    async fn settle(&self, front: &Front, stage: Stage, gated: Gated) -> Turn {
+        let (socket, early) = gated.into_parts();
+        match stage {
+            Stage::Broken => return Turn::Over,
+            Stage::Closed => {
+                // A reset would destroy what the client has not read yet.
+                let unread = !self.signals.read.get() || !early.is_empty();
+                refusal::close(socket, unread).await;
+                return Turn::Over;
+            }
+            Stage::Over => {}
+        }
+        match self.next.take() {
+            None => Turn::Next(Line { socket, early }),
+            Some(Next::Hold(start) | Next::HoldLater(start)) => {
+                (front.tune_held)(&socket);
+                let early = Early {
+                    bytes: early.into(),
+                    limit: front.settings.limits.early_bytes,
+                };
+                Turn::Held(Session::park(start, socket, early))
+            }
+            Some(Next::Tunnel(upgrade)) => {
+                tunnel::run(socket, &early, upgrade, front.settings.timeouts.idle).await;
+                Turn::Over
+            }
+        }
+    }
+}

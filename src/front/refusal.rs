@@ -1,0 +1,77 @@
+//! Every answer that gripd makes itself because something is wrong, and the close that lets the
+//! client read it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::{
+    grip::status::reason,
+    hold::http_date,
+    http1::{
+        answer::{Answer, Connection, Framing},
+        gate::{Fault, Version},
+    },
+};
+
+/// The head and body of a refusal, for hyper to write.
+pub(super) fn response(status: u16, sentence: &str) -> Response<Bytes> {
+    let mut response = Response::new(format!("{sentence}\n").into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// Answers a request that did not pass the gate, and closes.
+pub(super) async fn write(mut socket: TcpStream, fault: &Fault) {
+    let body = format!("{fault}\n");
+    let code = fault.status();
+    let mut out = Vec::with_capacity(256 + body.len());
+    let date = http_date();
+    Answer {
+        version: Version::Http11,
+        code,
+        reason: reason(code),
+        headers: [("Content-Type", &b"text/plain"[..])],
+        framing: Framing::Length(body.len() as u64),
+        connection: Connection::Close,
+        date: &date,
+    }
+    .write(&mut out);
+    out.extend_from_slice(body.as_bytes());
+    if let Ok(Ok(())) = timeout(LINGER, socket.write_all(&out)).await {
+        close(socket, true).await;
+    }
+}
+
+/// Closes a connection. While the client may still be sending (`unread`), what it sends is
+/// discarded for a while: closing over unread bytes resets the connection, and a reset destroys
+/// the answer before it is read.
+pub(super) async fn close(mut socket: TcpStream, unread: bool) {
+    if socket.shutdown().await.is_err() || !unread {
+        return;
+    }
+    let _ = timeout(LINGER, async {
+        let mut buffer = vec![0; 4 << 10];
+        let mut left = DISCARD;
+        while let Ok(read @ 1..) = socket.read(&mut buffer).await {
+            left = left.saturating_sub(read);
+            if left == 0 {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+/// How long, and for how many bytes, a closing connection listens.
+const LINGER: Duration = Duration::from_secs(2);
+const DISCARD: usize = 64 << 10;

@@ -1,0 +1,85 @@
+//! Waiting for a request: the bytes of its head, behind two separate times.
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{Front, Line};
+use crate::http1::gate::{self, Fault};
+
+/// What came on an idle connection.
+pub(super) enum Arrival {
+    /// The head of a request; its bytes stand at the beginning of [`Line::early`].
+    Request(gate::Head),
+    /// A request that is refused.
+    Fault(Fault),
+    /// Nothing more: the client has gone, was idle for too long, or the server is stopping.
+    Gone,
+}
+
+impl Front {
+    /// Waits for the next request's head.
+    pub(super) async fn arrival(&self, line: &mut Line) -> Arrival {
+        if line.early.is_empty() && !self.begins(line).await {
+            return Arrival::Gone;
+        }
+        let deadline = Instant::now() + self.settings.timeouts.request_head;
+        let mut seen = 0;
+        loop {
+            match gate::scan_head_from(&line.early, seen, &self.limits) {
+                Err(fault) => return Arrival::Fault(fault),
+                Ok(Some(head)) => return Arrival::Request(head),
+                Ok(None) => seen = line.early.len(),
+            }
+            match timeout_at(deadline, read(line)).await {
+                Err(_) => return Arrival::Fault(Fault::HeadTimeout),
+                Ok(Ok(1..)) => {}
+                Ok(Ok(0) | Err(_)) => return Arrival::Gone,
+            }
+        }
+    }
+
+    /// Waits for a request's first bytes; false when none come. No buffer is kept meanwhile.
+    async fn begins(&self, line: &mut Line) -> bool {
+        let deadline = Instant::now() + self.settings.timeouts.keep_alive;
+        let stopping = self.drain.notify.notified();
+        tokio::pin!(stopping);
+        while !self.is_draining() {
+            let readable = tokio::select! {
+                readable = line.socket.readable() => readable.is_ok(),
+                () = &mut stopping => false,
+                () = sleep_until(deadline) => false,
+            };
+            if !readable {
+                return false;
+            }
+            // A socket may be called readable and be not.
+            match read_now(line) {
+                Ok(0) => return false,
+                Ok(_) => return true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    line.early = BytesMut::new();
+                }
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+}
+
+fn read_now(line: &mut Line) -> io::Result<usize> {
+    line.early.reserve(READ);
+    line.socket.try_read_buf(&mut line.early)
+}
+
+async fn read(line: &mut Line) -> io::Result<usize> {
+    line.early.reserve(READ);
+    line.socket.read_buf(&mut line.early).await
+}
+
+/// A browser's head fits; a longer one takes several reads.
+const READ: usize = 2048;

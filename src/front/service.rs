@@ -1,0 +1,157 @@
+//! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
+//! instruct and begins a hold.
+
+use std::{convert::Infallible, future::pending, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use hyper::{body::Incoming, ext::ReasonPhrase};
+
+use super::{
+    Front,
+    body::Outgoing,
+    exchange::{Desk, Next},
+    refusal,
+};
+use crate::{
+    forward::{self, Answer, Cause, Collected, Failure, Upload, show_route},
+    grip::{
+        BODY_LIMIT,
+        instruct::{self, Instruct},
+    },
+    hold::{self, Begun},
+};
+
+/// Answers a request. Never fails: what goes wrong becomes a refusal.
+pub(super) async fn answer(
+    front: &Front,
+    desk: &Desk,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Infallible> {
+    let mut response = match respond(front, desk, request).await {
+        Ok(response) => response,
+        Err(failure) => refusal::response(failure.cause.status(), &failure.sentence())
+            .map(|body| Outgoing::whole(body, &desk.signals)),
+    };
+    if !desk.signals.read.get() || front.is_draining() {
+        // The rest of the request is not wanted, so the connection cannot go on.
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+async fn respond(
+    front: &Front,
+    desk: &Desk,
+    request: Request<Incoming>,
+) -> Result<Response<Outgoing>, Failure> {
+    let (head, body) = request.into_parts();
+    let is_head = head.method == Method::HEAD;
+    let upload = Upload::new(body, BODY_LIMIT);
+    let client = forward::Client {
+        addr: Some(desk.peer.ip()),
+        secure: false,
+    };
+    let mut answer = front
+        .forwarder
+        .forward(head, upload.clone(), &client)
+        .await?;
+    if let Some(upgrade) = answer.upgrade.take() {
+        desk.next.replace(Some(Next::Tunnel(upgrade)));
+        return Ok(Response::from_parts(
+            answer.head,
+            Outgoing::whole(Bytes::new(), &desk.signals),
+        ));
+    }
+    if !answer.instruct {
+        let body = Outgoing::stream(answer.body, &desk.signals);
+        return Ok(Response::from_parts(answer.head, body));
+    }
+    settle(front, desk, answer, &upload, is_head).await
+}
+
+/// Acts on an answer that is an instruct.
+async fn settle(
+    front: &Front,
+    desk: &Desk,
+    answer: Answer,
+    upload: &Upload,
+    is_head: bool,
+) -> Result<Response<Outgoing>, Failure> {
+    let (route, target) = (Arc::clone(&answer.route), answer.target);
+    let debug = answer.debug;
+    let fail = |cause| Failure::logged(cause, Arc::clone(&route), target, debug);
+    // The rest of the body would be taken for the next request.
+    let finished = upload.finish().await;
+    if upload.overflowed() {
+        return Err(fail(Cause::RequestTooLarge { limit: BODY_LIMIT }));
+    }
+    finished.map_err(|error| fail(Cause::Upstream(error.into())))?;
+    let Collected { response, rest } = forward::collect(answer, BODY_LIMIT).await?;
+    if rest.is_some() && !instruct::allows_large_stream(fields(&response)) {
+        let route = Arc::clone(&route);
+        return Err(Failure::instruct_too_large(
+            route, target, BODY_LIMIT, debug,
+        ));
+    }
+    let first = response.body.clone();
+    let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;
+    let name = show_route(&route);
+    let client = hold::Client {
+        version: desk.version,
+        keep_alive: desk.keep_alive,
+        head: is_head,
+        route: &name,
+        prefix: &route.prefix,
+        implicit: route.targets.get(target).map_or(&[], |target| &target.subs),
+        debug,
+    };
+    let begun = hold::begin(instruct, &client, &front.context);
+    match (begun, rest) {
+        (Begun::Answer(response), None) => {
+            let body = Outgoing::whole(response.body.clone(), &desk.signals);
+            Ok(head(&response).map(|()| body))
+        }
+        (Begun::Answer(response), Some(rest)) => {
+            let body = Outgoing::prefixed(first, rest, false, &desk.signals);
+            Ok(head(&response).map(|()| body))
+        }
+        (Begun::Held(start), None) => {
+            desk.next.replace(Some(Next::Hold(start)));
+            // Nothing is hyper's to write: its connection is taken apart from here.
+            pending().await
+        }
+        (Begun::Held(mut start), Some(rest)) => {
+            let response = start
+                .large_head()
+                .map_or_else(|| Response::new(()), |one| head(&one));
+            desk.next.replace(Some(Next::HoldLater(start)));
+            Ok(response.map(|()| Outgoing::prefixed(first, rest, true, &desk.signals)))
+        }
+    }
+}
+
+fn fields(response: &instruct::Response) -> impl Iterator<Item = (&str, &[u8])> {
+    response
+        .headers
+        .iter()
+        .map(|header| (&*header.name, &*header.value))
+}
+
+/// A response head for hyper to write.
+fn head(response: &instruct::Response) -> Response<()> {
+    let mut head = Response::new(());
+    *head.status_mut() = StatusCode::from_u16(response.code).unwrap_or(StatusCode::BAD_GATEWAY);
+    if let Ok(reason) = ReasonPhrase::try_from(response.reason.as_bytes()) {
+        head.extensions_mut().insert(reason);
+    }
+    for field in &response.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(field.value.clone())) {
+            head.headers_mut().append(name, value);
+        }
+    }
+    head
+}

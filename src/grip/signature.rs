@@ -1,0 +1,177 @@
+//! `Grip-Sig`: the token by which a backend knows that a request came through this proxy.
+//!
+//! A JWT with the claims `exp` and `iss` only. Reading the key is the one place of this room that
+//! touches a file: the key string may name one, and it is read once, at start or reload.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, errors::Error};
+use serde_json::json;
+
+use super::text::base64;
+
+/// A token is good for this long, in seconds.
+const LIFETIME: u64 = 3600;
+
+/// Why a key cannot be used. The operator's fault; the key itself is never shown.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The key's file cannot be read.
+    #[error("key file {path} cannot be read: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The key's file is neither PEM nor hex.
+    #[error(
+        "key file {path} has no key: it must hold a PEM private key (EC P-256 or RSA) or hex digits"
+    )]
+    Content {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What follows `base64:` decodes to nothing.
+    #[error("the key after 'base64:' is empty: it must be base64")]
+    Empty,
+    /// The PEM key is of a kind gripd does not sign with.
+    #[error("key file {path} cannot sign: it must be an EC P-256 or RSA private key, unencrypted")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Signs `Grip-Sig` tokens for one issuer with one key.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    iss: String,
+    header: Header,
+    key: EncodingKey,
+}
+
+impl Signer {
+    /// Reads the key. `key` is the secret itself, `base64:` and the secret, or `file:` and a file
+    /// (relative to `dir`) with a PEM private key or a secret in hex. `None` when `iss` or `key`
+    /// is empty: then nothing is signed.
+    ///
+    /// Secrets sign with HS256, EC keys with ES256, RSA keys with RS256.
+    ///
+    /// # Errors
+    /// The file cannot be read, or there is no key in it that can sign.
+    pub fn new(iss: &str, key: &str, dir: &Path) -> Result<Option<Self>, KeyError> {
+        if iss.is_empty() || key.is_empty() {
+            return Ok(None);
+        }
+        let (key, alg) = if let Some(path) = key.strip_prefix("file:") {
+            from_file(&dir.join(path))?
+        } else if let Some(encoded) = key.strip_prefix("base64:") {
+            let secret = base64(encoded.as_bytes());
+            if secret.is_empty() {
+                return Err(KeyError::Empty);
+            }
+            (EncodingKey::from_secret(&secret), Algorithm::HS256)
+        } else {
+            (EncodingKey::from_secret(key.as_bytes()), Algorithm::HS256)
+        };
+        Ok(Some(Self {
+            iss: iss.to_owned(),
+            header: Header::new(alg),
+            key,
+        }))
+    }
+
+    /// A token good for an hour from `now`, in seconds since 1970. May be sent with many requests.
+    ///
+    /// # Errors
+    /// The cryptographic library failed. [`Signer::new`] has tried PEM keys, so this is not the
+    /// key's fault.
+    pub fn sign(&self, now: u64) -> Result<String, Error> {
+        let claims = json!({ "exp": now.saturating_add(LIFETIME), "iss": self.iss });
+        encode(&self.header, &claims, &self.key)
+    }
+}
+
+fn from_file(path: &Path) -> Result<(EncodingKey, Algorithm), KeyError> {
+    let text = fs::read(path).map_err(|source| KeyError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    if text.trim_ascii_start().starts_with(b"-----BEGIN") {
+        return from_pem(&text).ok_or_else(|| KeyError::Unusable {
+            path: path.to_owned(),
+        });
+    }
+    match hex(&text) {
+        Some(secret) => Ok((EncodingKey::from_secret(&secret), Algorithm::HS256)),
+        None => Err(KeyError::Content {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Tries the key as EC, then as RSA. A key counts once it has signed something: the library reads
+/// any curve and any length, and refuses them only then.
+fn from_pem(text: &[u8]) -> Option<(EncodingKey, Algorithm)> {
+    let ec = || EncodingKey::from_ec_pem(text).ok();
+    let plain_ec = || sec1(text).map(|der| EncodingKey::from_ec_der(&der));
+    let rsa = || EncodingKey::from_rsa_pem(text).ok();
+    let (key, alg) = ec()
+        .or_else(plain_ec)
+        .map(|key| (key, Algorithm::ES256))
+        .or_else(|| rsa().map(|key| (key, Algorithm::RS256)))?;
+    encode(&Header::new(alg), &json!({}), &key).ok()?;
+    Some((key, alg))
+}
+
+/// The key of `openssl ecparam -genkey` (SEC 1, `EC PRIVATE KEY`) wrapped as PKCS #8 (RFC 5958),
+/// the only form the library takes. The curve is taken to be P-256.
+fn sec1(pem: &[u8]) -> Option<Vec<u8>> {
+    const BEGIN: &str = "-----BEGIN EC PRIVATE KEY-----";
+    /// Version 0, and the algorithm `id-ecPublicKey` with the curve `prime256v1`.
+    const START: [u8; 24] = [
+        0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+        0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
+    ];
+    const OCTETS: u8 = 0x04;
+    const SEQUENCE: u8 = 0x30;
+    let pem = std::str::from_utf8(pem).ok()?;
+    let (body, _) = pem.split_once(BEGIN)?.1.split_once("-----END")?;
+    let key = der(OCTETS, &base64(body.as_bytes()))?;
+    der(SEQUENCE, &[&START[..], &key].concat())
+}
+
+/// One DER element. `None`: longer than any P-256 key.
+fn der(tag: u8, content: &[u8]) -> Option<Vec<u8>> {
+    let length = u8::try_from(content.len()).ok()?;
+    let mut out = vec![tag];
+    if length >= 0x80 {
+        out.push(0x81);
+    }
+    out.push(length);
+    out.extend_from_slice(content);
+    Some(out)
+}
+
+/// Pairs of hex digits, with blanks between them. `None`: anything else, or nothing.
+fn hex(text: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .iter()
+        .filter(|b| !b.is_ascii_whitespace())
+        .map(|&b| {
+            char::from(b)
+                .to_digit(16)
+                .and_then(|d| u8::try_from(d).ok())
+        })
+        .collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let whole = rest.is_empty() && !pairs.is_empty();
+    whole.then(|| pairs.iter().map(|[high, low]| high * 16 + low).collect())
+}
+
+#[cfg(test)]
+mod tests;

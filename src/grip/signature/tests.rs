@@ -1,0 +1,120 @@
+//! Tokens are checked with the library's own verification. The keys in `keys/` were made for these
+//! tests and open nothing.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use serde_json::Value;
+
+use super::*;
+
+const NOW: u64 = 4_000_000_000;
+
+fn keys() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/grip/signature/keys")
+}
+
+fn token(key: &str) -> String {
+    let signer = Signer::new("pushpin", key, &keys()).unwrap().unwrap();
+    signer.sign(NOW).unwrap()
+}
+
+/// Verifies a token and returns its algorithm.
+fn verified(token: &str, key: &DecodingKey, alg: Algorithm) -> Algorithm {
+    let claims = decode::<Value>(token, key, &Validation::new(alg))
+        .unwrap()
+        .claims;
+    assert_eq!(claims, json!({ "exp": NOW + 3600, "iss": "pushpin" }));
+    let header = decode_header(token).unwrap();
+    assert_eq!(header.typ.as_deref(), Some("JWT"));
+    header.alg
+}
+
+/// A file in the system's temporary folder, of a name no other test has.
+fn temporary(content: &str) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("gripd-key-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn nothing_is_signed_without_issuer_or_key() {
+    assert!(Signer::new("", "key", Path::new("")).unwrap().is_none());
+    assert!(Signer::new("pushpin", "", Path::new("")).unwrap().is_none());
+}
+
+#[test]
+fn secrets_sign_with_hs256() {
+    let key = DecodingKey::from_secret(b"changeme");
+    for text in ["changeme", "base64:Y2hhbmdlbWU=", "base64:Y2hhbmdlbWU"] {
+        assert_eq!(
+            verified(&token(text), &key, Algorithm::HS256),
+            Algorithm::HS256
+        );
+    }
+}
+
+#[test]
+fn a_hex_file_is_a_secret() {
+    let path = temporary("63 68 61 6e\n67 65 6D 65\n");
+    let key = DecodingKey::from_secret(b"changeme");
+    let token = token(&format!("file:{}", path.display()));
+    assert_eq!(verified(&token, &key, Algorithm::HS256), Algorithm::HS256);
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn pem_keys_sign_with_their_own_algorithm() {
+    let ec = DecodingKey::from_ec_pem(include_bytes!("keys/ec-public.pem")).unwrap();
+    for name in ["ec-pkcs8.pem", "ec-sec1.pem"] {
+        let token = token(&format!("file:{name}"));
+        assert_eq!(verified(&token, &ec, Algorithm::ES256), Algorithm::ES256);
+    }
+    let rsa = DecodingKey::from_rsa_pem(include_bytes!("keys/rsa-public.pem")).unwrap();
+    for name in ["rsa-pkcs8.pem", "rsa-pkcs1.pem"] {
+        let token = token(&format!("file:{name}"));
+        assert_eq!(verified(&token, &rsa, Algorithm::RS256), Algorithm::RS256);
+    }
+}
+
+#[test]
+fn keys_that_cannot_sign_are_refused() {
+    let new = |key: &str| Signer::new("pushpin", key, &keys()).unwrap_err();
+    assert!(matches!(new("file:none.pem"), KeyError::File { .. }));
+    assert!(matches!(
+        new("file:ec-public.pem"),
+        KeyError::Unusable { .. }
+    ));
+    assert!(matches!(new("file:ec-p384.pem"), KeyError::Unusable { .. }));
+    assert!(matches!(new("base64:"), KeyError::Empty));
+    for content in ["", "6", "6g", "hello", "-----BEGIN nothing"] {
+        let path = temporary(content);
+        let error = new(&format!("file:{}", path.display()));
+        let pem = content.starts_with('-');
+        assert_eq!(
+            matches!(error, KeyError::Unusable { .. }),
+            pem,
+            "{content:?}"
+        );
+        assert_eq!(
+            matches!(error, KeyError::Content { .. }),
+            !pem,
+            "{content:?}"
+        );
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn debug_text_hides_the_key() {
+    let signer = Signer::new("pushpin", "changeme", Path::new("")).unwrap();
+    let text = format!("{signer:?}");
+    assert!(
+        text.contains("pushpin") && !text.contains("changeme"),
+        "{text}"
+    );
+    assert!(!text.contains("99, 104, 97"), "{text}");
+}

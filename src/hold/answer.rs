@@ -1,0 +1,125 @@
+//! What gripd itself writes to a held client: a stream's opening, and a long-poll's answer.
+
+use bytes::Bytes;
+
+use super::date::http_date;
+use crate::{
+    grip::{
+        format::{PatchError, ResponseContent},
+        instruct::{Header, Response},
+        status::reason,
+    },
+    http1::{
+        answer::{Answer, Connection, Framing as HeadFraming},
+        chunk,
+        gate::Version,
+    },
+    hub::Framing,
+};
+
+/// A stream's head, and its first body piece if it has one, as one buffer.
+pub(super) fn opening(response: &Response, framing: Framing, keep_alive: bool) -> Bytes {
+    let mut out = Vec::with_capacity(512 + response.body.len());
+    let (version, head_framing) = match framing {
+        Framing::Bare => (Version::Http10, HeadFraming::UntilClose),
+        Framing::Chunked => (Version::Http11, HeadFraming::Chunked),
+    };
+    let connection = match framing {
+        Framing::Chunked if keep_alive => Connection::KeepAlive,
+        Framing::Bare | Framing::Chunked => Connection::Close,
+    };
+    head(response, version, head_framing, connection, &mut out);
+    match framing {
+        Framing::Bare => out.extend_from_slice(&response.body),
+        Framing::Chunked => out.extend_from_slice(&chunk::encode(&response.body)),
+    }
+    out.into()
+}
+
+/// A whole response.
+pub(super) fn whole(response: &Response, version: Version, keep_alive: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512 + response.body.len());
+    let connection = if keep_alive {
+        Connection::KeepAlive
+    } else {
+        Connection::Close
+    };
+    if matches!(response.code, 204 | 304) {
+        head(response, version, HeadFraming::NoBody, connection, &mut out);
+        return out;
+    }
+    let length = HeadFraming::Length(response.body.len() as u64);
+    head(response, version, length, connection, &mut out);
+    out.extend_from_slice(&response.body);
+    out
+}
+
+/// A long-poll's answer: the item's code, reason and body; the instruct's headers with those
+/// replaced that the item names.
+///
+/// # Errors
+/// When the item's patch does not fit the instruct's body: the answer is a 502 then.
+pub(super) fn merged(
+    instruct: &Response,
+    content: &ResponseContent,
+) -> Result<Response, PatchError> {
+    let replaced = |name: &str| {
+        content
+            .headers
+            .iter()
+            .any(|own| own.name.eq_ignore_ascii_case(name))
+    };
+    let mut headers: Vec<Header> = instruct
+        .headers
+        .iter()
+        .filter(|header| !replaced(&header.name))
+        .cloned()
+        .collect();
+    headers.extend(content.headers.iter().cloned());
+    Ok(Response {
+        code: content.code,
+        reason: content
+            .reason
+            .clone()
+            .unwrap_or_else(|| reason(content.code).to_owned()),
+        headers,
+        body: content.body.apply(&instruct.body)?,
+    })
+}
+
+/// The answer when a held request cannot go on.
+pub(super) fn bad_gateway(sentence: &str) -> Response {
+    Response {
+        code: 502,
+        reason: "Bad Gateway".into(),
+        headers: vec![Header {
+            name: "Content-Type".into(),
+            value: Bytes::from_static(b"text/plain"),
+        }],
+        body: format!("{sentence}\n").into(),
+    }
+}
+
+fn head(
+    response: &Response,
+    version: Version,
+    framing: HeadFraming,
+    connection: Connection,
+    out: &mut Vec<u8>,
+) {
+    let headers = response
+        .headers
+        .iter()
+        .map(|header| (&*header.name, &*header.value));
+    let (code, reason, date) = (response.code, &*response.reason, http_date());
+    Answer {
+        version,
+        code,
+        reason,
+        headers,
+        framing,
+        connection,
+        date: &date,
+    }
+    .write(out);
+}

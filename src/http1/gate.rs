@@ -1,1 +1,0 @@
-//! The gate: the strict check of each request head, and where its body ends.

@@ -1,0 +1,247 @@
+//! The accept loop: takes connections from one listener and hands them on, for as long as the
+//! process serves. Nothing that `accept` may answer ends it.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep},
+};
+
+/// Accepts for ever; end it by dropping it.
+///
+/// `places` is how many connections there may be at once, shared by all loops of the process
+/// ([`Semaphore::MAX_PERMITS`]: no limit). Each connection is handed to `on` with one place, which
+/// it keeps until it ends, however it ends. While no place is free the loop rests and the kernel's
+/// backlog holds the newcomers; at most one accepted connection per loop waits for its place.
+///
+/// Errors of a single connection (its client left before it was accepted) are ignored. On others,
+/// above all when the process has no file left, it warns, at most once in ten seconds, and tries
+/// again after 50 ms, then ever later up to a second: connections that end make room.
+pub async fn accept_loop(
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+    on: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
+) {
+    run(&listener, &places, on).await;
+}
+
+/// What connections come from: the listener, or in tests a script.
+trait Incoming {
+    type Connection;
+    async fn accept(&self) -> io::Result<(Self::Connection, SocketAddr)>;
+}
+
+impl Incoming for TcpListener {
+    type Connection = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        Self::accept(self).await
+    }
+}
+
+/// Ends only when `places` has been closed, which nobody does who wants to go on.
+async fn run<I: Incoming>(
+    incoming: &I,
+    places: &Arc<Semaphore>,
+    on: impl Fn(I::Connection, SocketAddr, OwnedSemaphorePermit),
+) {
+    let mut trouble = Trouble::default();
+    loop {
+        // Not kept over `accept`: with few places and many loops, waiting loops would hold them all.
+        let Ok(free) = places.acquire().await else {
+            return;
+        };
+        drop(free);
+        match incoming.accept().await {
+            Ok((connection, address)) => {
+                trouble.over();
+                let Ok(place) = Arc::clone(places).acquire_owned().await else {
+                    return;
+                };
+                on(connection, address, place);
+            }
+            Err(error) if is_clients(&error) => {
+                tracing::debug!(%error, "a client left before it was accepted");
+            }
+            Err(error) => sleep(trouble.met(&error)).await,
+        }
+    }
+}
+
+/// Back-off, and when the last warning was given.
+#[derive(Debug, Default)]
+struct Trouble {
+    pause: Duration,
+    warned: Option<Instant>,
+}
+
+impl Trouble {
+    /// Warns unless that was lately; answers how long to pause.
+    fn met(&mut self, error: &io::Error) -> Duration {
+        let lately = |at: Instant| at.elapsed() < WARN_EVERY;
+        if !self.warned.is_some_and(lately) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(%error, "cannot accept connections; raise the limit of open files, \
+                or lower limits.connections");
+        }
+        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.pause
+    }
+
+    fn over(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+}
+
+/// Linux gives an accepted connection's own pending network error to `accept` (accept(2)).
+fn is_clients(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::ConnectionAborted
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::Interrupted
+            | Kind::NetworkDown
+            | Kind::NetworkUnreachable
+            | Kind::TimedOut
+    )
+}
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// Answers these in order, then nothing more.
+    struct Script {
+        answers: RefCell<Vec<io::Result<u32>>>,
+        done: Semaphore,
+    }
+
+    impl Script {
+        fn new(answers: impl IntoIterator<Item = io::Result<u32>>) -> Self {
+            let mut answers: Vec<_> = answers.into_iter().collect();
+            answers.reverse();
+            Self {
+                answers: RefCell::new(answers),
+                done: Semaphore::new(0),
+            }
+        }
+    }
+
+    impl Incoming for Script {
+        type Connection = u32;
+
+        async fn accept(&self) -> io::Result<(u32, SocketAddr)> {
+            let next = self.answers.borrow_mut().pop();
+            let Some(next) = next else {
+                self.done.add_permits(1);
+                return std::future::pending().await;
+            };
+            next.map(|number| (number, SocketAddr::from(([127, 0, 0, 1], 1))))
+        }
+    }
+
+    /// What a loop over the script hands on until the script is at its end.
+    async fn accepted(script: &Script, places: usize) -> (Vec<u32>, Arc<Semaphore>) {
+        let places = Arc::new(Semaphore::new(places));
+        let got = RefCell::new(Vec::new());
+        let on = |number, _, _place| got.borrow_mut().push(number);
+        tokio::select! {
+            () = run(script, &places, on) => panic!("the loop ended"),
+            _ = script.done.acquire() => {}
+        }
+        (got.into_inner(), places)
+    }
+
+    fn no_files() -> io::Error {
+        io::Error::from_raw_os_error(24)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_do_not_end_the_loop() {
+        let answers = [
+            Ok(1),
+            Err(io::ErrorKind::ConnectionAborted.into()),
+            Ok(2),
+            Err(no_files()),
+            Err(no_files()),
+            Ok(3),
+            Err(io::ErrorKind::Other.into()),
+            Ok(4),
+        ];
+        let started = Instant::now();
+        let (got, places) = accepted(&Script::new(answers), 8).await;
+        assert_eq!(got, [1, 2, 3, 4]);
+        assert_eq!(places.available_permits(), 8, "places come back");
+        // 50 ms, 100 ms, and 50 ms again after a success. (The clock is tokio's paused one, which
+        // counts in milliseconds and may round a wait up.)
+        let paused = started.elapsed().as_millis();
+        assert!((200..=203).contains(&paused), "{paused}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_to_a_second_and_no_further() {
+        let mut trouble = Trouble::default();
+        let pauses: Vec<u128> = (0..8)
+            .map(|_| trouble.met(&no_files()).as_millis())
+            .collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1000, 1000, 1000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_warns_once_in_ten_seconds() {
+        let mut trouble = Trouble::default();
+        trouble.met(&no_files());
+        let first = trouble.warned;
+        tokio::time::advance(Duration::from_secs(9)).await;
+        trouble.met(&no_files());
+        assert_eq!(trouble.warned, first);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        trouble.met(&no_files());
+        assert_ne!(trouble.warned, first);
+    }
+
+    #[tokio::test]
+    async fn a_full_house_waits_until_a_place_is_free() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let places = Arc::new(Semaphore::new(1));
+        let house = RefCell::new(Vec::new());
+        let count = Cell::new(0);
+        let arrived = Semaphore::new(0);
+        let loops = accept_loop(listener, Arc::clone(&places), |socket, _, place| {
+            house.borrow_mut().push((socket, place));
+            count.set(count.get() + 1);
+            arrived.add_permits(1);
+        });
+        let story = async {
+            let mut first = TcpStream::connect(address).await.unwrap();
+            let _second = TcpStream::connect(address).await.unwrap();
+            arrived.acquire().await.unwrap().forget();
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(count.get(), 1);
+            house.borrow_mut().clear();
+            assert_eq!(first.read(&mut [0]).await.unwrap(), 0);
+            arrived.acquire().await.unwrap().forget();
+            assert_eq!(count.get(), 2);
+            assert_eq!(places.available_permits(), 0);
+        };
+        tokio::select! {
+            () = loops => panic!("the loop ended"),
+            () = story => {}
+        }
+    }
+}

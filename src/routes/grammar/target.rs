@@ -1,0 +1,134 @@
+//! The later sections of a line: where requests go.
+
+use core::net::Ipv6Addr;
+
+use super::{
+    Address, LineError, Note, Target, condition,
+    line::{host, note_later, note_unknown, text},
+    token::{Prop, Section},
+};
+
+/// Every option of a target. A condition that has one of them gets a hint.
+pub(super) const OPTIONS: &[&str] = &[
+    "client_cert",
+    "client_key",
+    "host",
+    "insecure",
+    "ipc_file_mode",
+    "one_event",
+    "over_http",
+    "ssl",
+    "sub",
+    "trust_connect_host",
+    "untrusted",
+];
+
+/// Reads one target.
+pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, LineError> {
+    let mut target = Target {
+        address: address(section)?,
+        ..Target::default()
+    };
+    if matches!(target.address, Address::Zhttp(_) | Address::ZhttpReq(_)) {
+        notes.push(Note {
+            column: section.column,
+            text: "zhttp targets are not in gripd yet: this target cannot be reached".into(),
+        });
+    }
+    for prop in &section.props {
+        let known = working(&mut target, prop)? || later(&mut target, prop, notes);
+        if !known {
+            let elsewhere = condition::OPTIONS.contains(&prop.name.as_str());
+            note_unknown(notes, prop, "target", elsewhere);
+        }
+    }
+    Ok(target)
+}
+
+fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
+    match prop.name.as_str() {
+        "host" => target.host = host(prop)?,
+        "sub" => target.subs.extend(text(prop)),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
+    let mut effect = "it has no effect";
+    match prop.name.as_str() {
+        "client_cert" => target.client_cert = text(prop).map(Into::into),
+        "client_key" => target.client_key = text(prop).map(Into::into),
+        "insecure" => target.insecure = true,
+        "ipc_file_mode" => {
+            target.ipc_file_mode = u32::from_str_radix(&prop.text, 8).ok();
+        }
+        "one_event" => target.one_event = true,
+        "over_http" => {
+            target.over_http = true;
+            effect = "plain HTTP works, WebSockets are not carried over it";
+        }
+        "ssl" => {
+            target.ssl = true;
+            effect = "this target cannot be reached";
+        }
+        "trust_connect_host" => target.trust_connect_host = true,
+        "untrusted" => target.untrusted = true,
+        _ => return false,
+    }
+    note_later(notes, prop, effect);
+    true
+}
+
+fn address(section: &Section) -> Result<Address, LineError> {
+    let value = section.value.as_str();
+    let fault = |what: &str| Err(LineError::new(section.column, what, ALLOWED));
+    if value.is_empty() {
+        return fault("target without an address");
+    }
+    if value == "test" {
+        return Ok(Address::Test);
+    }
+    for (scheme, make) in [
+        ("zhttp/", Address::Zhttp as fn(String) -> Address),
+        ("zhttpreq/", Address::ZhttpReq),
+    ] {
+        if let Some(base) = value.strip_prefix(scheme) {
+            return if base.contains("://") {
+                Ok(make(base.to_owned()))
+            } else {
+                fault("zhttp target without a transport such as tcp:// or ipc://")
+            };
+        }
+    }
+    if value.contains("://") {
+        return fault("target with a scheme");
+    }
+    let Some((host, port)) = host_and_port(value) else {
+        return fault("target without a port");
+    };
+    if !is_host(host) || (value.starts_with('[') && host.parse::<Ipv6Addr>().is_err()) {
+        return fault("target without a usable host");
+    }
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(Address::Host(host.to_owned(), port)),
+        _ => fault("target port is not a number from 1 to 65535"),
+    }
+}
+
+/// Splits at the first colon, or behind the bracket of an IPv6 address.
+fn host_and_port(value: &str) -> Option<(&str, &str)> {
+    match value.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => value.split_once(':'),
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"/?#@[]\"\\".contains(&b))
+}
+
+const ALLOWED: &str = "HOST:PORT (without http://), [IPV6]:PORT or test";

@@ -1,0 +1,82 @@
+//! A warning at most every so often, with the number of those left out. Pure: the time is passed
+//! in; the caller does the logging.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// Lets one event through in each period and counts the others. May be shared by threads.
+#[derive(Debug)]
+pub struct Every {
+    period: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Every {
+    /// One event in each `period`.
+    pub const fn new(period: Duration) -> Self {
+        Self {
+            period,
+            state: Mutex::new(State {
+                last: None,
+                left_out: 0,
+            }),
+        }
+    }
+
+    /// Counts an event. `Some(n)`: log it, `n` were left out since the last one; `None`: do not.
+    pub fn hit(&self, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock();
+        let quiet = state
+            .last
+            .is_none_or(|last| now.saturating_duration_since(last) >= self.period);
+        if quiet {
+            state.last = Some(now);
+            Some(std::mem::take(&mut state.left_out))
+        } else {
+            state.left_out += 1;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_in_each_period_and_the_others_are_counted() {
+        let every = Every::new(Duration::from_secs(10));
+        let start = Instant::now();
+        let hit = |seconds| every.hit(start + Duration::from_secs(seconds));
+        assert_eq!(hit(0), Some(0));
+        assert_eq!(hit(1), None);
+        assert_eq!(hit(9), None);
+        assert_eq!(hit(10), Some(2));
+        assert_eq!(hit(19), None);
+        assert_eq!(hit(40), Some(1));
+    }
+
+    #[test]
+    fn threads_share_the_count() {
+        let every = Every::new(Duration::from_hours(1));
+        let now = Instant::now();
+        let passed: usize = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..100).filter(|_| every.hit(now).is_some()).count()))
+                .collect();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap())
+                .sum()
+        });
+        assert_eq!(passed, 1);
+        assert_eq!(every.hit(now + Duration::from_hours(1)), Some(399));
+    }
+}

@@ -1,0 +1,259 @@
+//! Idle connections to backends, of one thread. The last used is taken first, so that a quiet
+//! pool shrinks; a connection that ended while idle is noticed and dropped.
+//!
+//! A connection that is given up in the middle of a request (the client went away, a timeout) is
+//! closed at once: dropping its [`Lease`] does that.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::{Rc, Weak},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::TcpStream,
+    task::{AbortHandle, spawn_local},
+    time::{Instant, timeout},
+};
+
+use super::{
+    Error,
+    connect::Heard,
+    upload::{Reader, Upload},
+};
+use crate::config::Settings;
+
+/// Connections that wait for their next request.
+#[derive(Debug)]
+pub struct Pool {
+    shelf: Rc<Shelf>,
+    builder: Builder,
+}
+
+/// Which connections may serve a request. `untrusted` is a part of it: such a target must not get
+/// around its deny list by a connection made for another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) untrusted: bool,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    idle: RefCell<HashMap<Key, Vec<Idle>>>,
+    /// Most idle connections per key.
+    most: usize,
+    /// How long one may be idle.
+    rest: Duration,
+    sweeping: Cell<bool>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    wire: Wire,
+    since: Instant,
+}
+
+/// A connection: its task is ended when this is dropped.
+#[derive(Debug)]
+struct Wire {
+    sender: SendRequest<Reader>,
+    task: TaskGuard,
+    heard: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct TaskGuard(Option<AbortHandle>);
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
+    }
+}
+
+/// A connection that serves one request. Dropped, it is closed.
+#[derive(Debug)]
+pub(super) struct Lease {
+    wire: Wire,
+    key: Key,
+    shelf: Weak<Shelf>,
+    /// Did it serve a request before?
+    pub(super) reused: bool,
+}
+
+impl Pool {
+    /// An empty pool with the limits of the settings.
+    pub fn new(settings: &Settings) -> Self {
+        let mut builder = Builder::new();
+        builder
+            .preserve_header_case(true)
+            .title_case_headers(true)
+            .max_headers(RESPONSE_HEADERS)
+            .max_header_size(settings.limits.response_head)
+            .max_buf_size(settings.limits.response_head.max(LEAST_BUFFER));
+        Self {
+            shelf: Rc::new(Shelf {
+                idle: RefCell::default(),
+                most: settings.limits.idle_upstream,
+                rest: settings.timeouts.idle_upstream,
+                sweeping: Cell::new(false),
+            }),
+            builder,
+        }
+    }
+
+    /// The idle connection used last, if one is alive.
+    pub(super) fn take(&self, key: &Key) -> Option<Lease> {
+        let mut idle = self.shelf.idle.borrow_mut();
+        let waiting = idle.get_mut(key)?;
+        while let Some(Idle { wire, since }) = waiting.pop() {
+            if since.elapsed() < self.shelf.rest && wire.sender.is_ready() {
+                wire.heard.store(false, Ordering::Relaxed);
+                return Some(self.lease(wire, key.clone(), true));
+            }
+        }
+        None
+    }
+
+    /// Speaks HTTP/1 on a new socket.
+    pub(super) async fn open(&self, stream: TcpStream, key: Key) -> Result<Lease, Error> {
+        let heard = Arc::new(AtomicBool::new(false));
+        let io = TokioIo::new(Heard::new(stream, heard.clone()));
+        let (sender, connection) = self
+            .builder
+            .handshake(io)
+            .await
+            .map_err(|e| Error::Closed(e.to_string()))?;
+        // How a connection ends is told to whoever uses it; an idle one may end as it likes.
+        let task = spawn_local(async move {
+            let _ = connection.with_upgrades().await;
+        });
+        let task = TaskGuard(Some(task.abort_handle()));
+        Ok(self.lease(
+            Wire {
+                sender,
+                task,
+                heard,
+            },
+            key,
+            false,
+        ))
+    }
+
+    fn lease(&self, wire: Wire, key: Key, reused: bool) -> Lease {
+        Lease {
+            wire,
+            key,
+            shelf: Rc::downgrade(&self.shelf),
+            reused,
+        }
+    }
+
+    /// How many connections are idle and alive.
+    #[cfg(test)]
+    pub(crate) fn idle(&self) -> usize {
+        let idle = self.shelf.idle.borrow();
+        idle.values()
+            .flatten()
+            .filter(|one| !one.wire.sender.is_closed())
+            .count()
+    }
+}
+
+impl Lease {
+    /// Where requests are handed in.
+    pub(super) fn sender(&mut self) -> &mut SendRequest<Reader> {
+        &mut self.wire.sender
+    }
+
+    /// Did any byte come since the request was handed in?
+    pub(super) fn heard(&self) -> bool {
+        self.wire.heard.load(Ordering::Relaxed)
+    }
+
+    /// Lets the connection live on by itself: it was upgraded.
+    pub(super) fn detach(mut self) {
+        self.wire.task.0 = None;
+    }
+
+    /// Puts the connection back, if both the request and the answer were read to their ends;
+    /// otherwise closes it.
+    pub(super) fn give_back(self, upload: &Upload) {
+        let Some(home) = self.shelf.upgrade() else {
+            return;
+        };
+        let Self { mut wire, key, .. } = self;
+        if !upload.is_delivered() || wire.sender.is_closed() || home.most == 0 {
+            return;
+        }
+        if wire.sender.is_ready() {
+            return home.put(key, wire);
+        }
+        // hyper's task has yet to see that the answer was taken.
+        spawn_local(async move {
+            if let Ok(Ok(())) = timeout(SETTLE, wire.sender.ready()).await {
+                home.put(key, wire);
+            }
+        });
+    }
+}
+
+impl Shelf {
+    fn put(self: &Rc<Self>, key: Key, wire: Wire) {
+        let mut idle = self.idle.borrow_mut();
+        let waiting = idle.entry(key).or_default();
+        if waiting.len() >= self.most {
+            waiting.remove(0);
+        }
+        waiting.push(Idle {
+            wire,
+            since: Instant::now(),
+        });
+        drop(idle);
+        if !self.sweeping.replace(true) {
+            spawn_local(sweep(Rc::downgrade(self), self.rest));
+        }
+    }
+
+    /// Drops what is dead or idle for too long; tells whether anything is left.
+    fn prune(&self) -> bool {
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|_, waiting| {
+            waiting.retain(|one| one.since.elapsed() < self.rest && !one.wire.sender.is_closed());
+            !waiting.is_empty()
+        });
+        !idle.is_empty()
+    }
+}
+
+/// Runs as long as anything is idle.
+async fn sweep(shelf: Weak<Shelf>, rest: Duration) {
+    loop {
+        tokio::time::sleep((rest / 4).max(Duration::from_millis(10))).await;
+        let Some(shelf) = shelf.upgrade() else { return };
+        if !shelf.prune() {
+            shelf.sweeping.set(false);
+            return;
+        }
+    }
+}
+
+/// Most headers of a response: far above real ones, and bounded since each costs room before it is
+/// parsed.
+const RESPONSE_HEADERS: usize = 256;
+
+/// hyper refuses smaller buffers.
+const LEAST_BUFFER: usize = 8192;
+
+/// How long hyper may take to be ready after an answer's end, before its connection is closed.
+const SETTLE: Duration = Duration::from_secs(1);

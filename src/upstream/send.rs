@@ -1,0 +1,204 @@
+//! One request to one target: on a connection of the pool or a new one, and once more when a
+//! reused connection had ended in the meantime (RFC 9110 section 9.2.2: only what is idempotent).
+
+use http::{Method, request};
+use hyper::{Request, body::Incoming, upgrade::OnUpgrade};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Body, Error, Origin, Pool, Resolver, Upload, Waits,
+    body::why,
+    connect::connect,
+    pool::{Key, Lease},
+    upload::Reader,
+};
+
+/// What a request needs beside its head.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// Idle connections.
+    pub pool: &'a Pool,
+    /// Names.
+    pub resolver: &'a Resolver,
+    /// Name or address of the target.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// Is the deny list applied?
+    pub untrusted: bool,
+    /// The request's body.
+    pub upload: &'a Upload,
+    /// Does the client ask to leave HTTP?
+    pub upgrade: bool,
+    /// How long everything may take.
+    pub waits: Waits,
+    /// Names the target in logs.
+    pub origin: Origin,
+}
+
+/// The answer to one request.
+#[derive(Debug)]
+pub struct Reply {
+    /// Its head, as it came.
+    pub head: http::response::Parts,
+    /// Its body.
+    pub body: Body,
+    /// The connection, when the backend agreed to leave HTTP.
+    pub upgrade: Option<OnUpgrade>,
+}
+
+/// Sends a request and waits for its answer's head.
+///
+/// # Errors
+/// [`Error`]; with [`Error::Unreachable`], [`Error::Name`] and a `TimedOut` of the connect wait
+/// nothing was sent.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub async fn send(call: &Call<'_>, mut head: request::Parts) -> Result<Reply, Error> {
+    let mut fresh = call.upgrade;
+    loop {
+        let lease = lease(call, fresh).await?;
+        let Some(reader) = call.upload.reader() else {
+            return Err(Error::Closed("the request body is gone".into()));
+        };
+        let may_repeat = lease.reused && is_idempotent(&head.method);
+        let spare = may_repeat.then(|| head.clone());
+        match exchange(call, lease, Request::from_parts(head, reader)).await {
+            Ok(reply) => return Ok(reply),
+            Err(Fault {
+                again: Again::NeverSent(unsent),
+                ..
+            }) => head = *unsent,
+            Err(Fault {
+                error,
+                again: Again::Stale,
+            }) => match spare {
+                Some(spare) if !call.upload.overflowed() => head = spare,
+                _ => return Err(error),
+            },
+            Err(Fault {
+                error,
+                again: Again::No,
+            }) => return Err(error),
+        }
+        fresh = true;
+    }
+}
+
+/// How one exchange failed, and what that allows.
+struct Fault {
+    error: Error,
+    again: Again,
+}
+
+enum Again {
+    /// It failed for good.
+    No,
+    /// The connection was a used one and nothing came from it.
+    Stale,
+    /// Not a byte of the request was sent.
+    NeverSent(Box<request::Parts>),
+}
+
+async fn lease(call: &Call<'_>, fresh: bool) -> Result<Lease, Error> {
+    let key = Key {
+        host: call.host.to_owned(),
+        port: call.port,
+        untrusted: call.untrusted,
+    };
+    if !fresh && let Some(lease) = call.pool.take(&key) {
+        return Ok(lease);
+    }
+    let wait = call.waits.connect;
+    let stream = connect(call.resolver, call.host, call.port, call.untrusted, wait).await?;
+    call.pool.open(stream, key).await
+}
+
+async fn exchange(
+    call: &Call<'_>,
+    mut lease: Lease,
+    request: Request<Reader>,
+) -> Result<Reply, Fault> {
+    let answer = lease.sender().try_send_request(request);
+    let mut answer = std::pin::pin!(answer);
+    let started = Instant::now();
+    let result = loop {
+        // A long upload is not a slow backend: the time counts from the last piece of it.
+        let deadline = started.max(call.upload.progress()) + call.waits.response.after;
+        match timeout_at(deadline, &mut answer).await {
+            Ok(result) => break result,
+            Err(_) if call.upload.progress() + call.waits.response.after > Instant::now() => {}
+            Err(_) => {
+                let error = Error::TimedOut(call.waits.response);
+                return Err(Fault {
+                    error,
+                    again: Again::No,
+                });
+            }
+        }
+    };
+    match result {
+        Ok(response) => reply(call, lease, response),
+        Err(mut refused) => {
+            let again = match refused.take_message() {
+                Some(unsent) if lease.reused => Again::NeverSent(Box::new(unsent.into_parts().0)),
+                None if lease.reused && !lease.heard() => Again::Stale,
+                _ => Again::No,
+            };
+            Err(Fault {
+                error: explain(call, &refused.into_error()),
+                again,
+            })
+        }
+    }
+}
+
+fn reply(
+    call: &Call<'_>,
+    lease: Lease,
+    mut response: http::Response<Incoming>,
+) -> Result<Reply, Fault> {
+    if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
+        let (head, incoming) = response.into_parts();
+        let (wait, origin) = (call.waits.idle, call.origin.clone());
+        let body = Body::live(incoming, lease, call.upload.clone(), wait, origin);
+        return Ok(Reply {
+            head,
+            body,
+            upgrade: None,
+        });
+    }
+    if !call.upgrade {
+        let error = Error::Garbage("status 101 to a request without Upgrade".into());
+        return Err(Fault {
+            error,
+            again: Again::No,
+        });
+    }
+    let upgrade = Some(hyper::upgrade::on(&mut response));
+    lease.detach();
+    Ok(Reply {
+        head: response.into_parts().0,
+        body: Body::empty(),
+        upgrade,
+    })
+}
+
+fn explain(call: &Call<'_>, error: &hyper::Error) -> Error {
+    if let Some(failure) = call.upload.failure() {
+        return Error::Upload(failure);
+    }
+    if error.is_parse() || error.is_parse_too_large() {
+        return Error::Garbage(why(error));
+    }
+    Error::Closed(why(error))
+}
+
+/// May the request be made twice without harm (RFC 9110 section 9.2.2)?
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    )
+}

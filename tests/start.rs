@@ -1,0 +1,238 @@
+//! Starting and ending: flags, settings, exit codes, and the signature that tells backends that
+//! gripd stands before them.
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod support;
+
+use std::{net::TcpListener, process::Output};
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::Value;
+
+use support::{Backend, Gripd, Head, Setup, run_to_end};
+
+fn texts(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The claims of a token that verifies.
+fn claims(token: &str, key: &[u8]) -> Result<Value, jsonwebtoken::errors::Error> {
+    let mut rules = Validation::new(Algorithm::HS256);
+    rules.set_required_spec_claims(&["exp"]);
+    let key = DecodingKey::from_secret(key);
+    jsonwebtoken::decode::<Value>(token, &key, &rules).map(|data| data.claims)
+}
+
+/// What a backend behind a gripd of this setup sees of a plain `GET`.
+fn seen(setup: impl FnOnce(Setup, &Backend) -> Setup) -> Head {
+    let backend = Backend::saying("ok");
+    let gripd = Gripd::start(|c| setup(c, &backend));
+    assert_eq!(gripd.fetch("/").status(), 200);
+    backend.last().head
+}
+
+// ---- signing --------------------------------------------------------------------------------
+
+#[test]
+fn requests_are_signed_by_default() {
+    let by_flag = seen(|c, b| c.route(format!("* {}", b.addr)));
+    let by_folder = seen(|c, b| c.file("routes", &format!("* {}\n", b.addr)));
+    for head in [by_flag, by_folder] {
+        let claims = claims(head.get("Grip-Sig").expect("signed"), b"changeme").unwrap();
+        assert_eq!(claims["iss"], "pushpin");
+        let now = jsonwebtoken::get_current_timestamp();
+        let exp = claims["exp"].as_u64().expect("a time");
+        assert!(
+            (now + 3400..=now + 3700).contains(&exp),
+            "{exp} is an hour from {now}"
+        );
+    }
+}
+
+#[test]
+fn only_an_explicit_empty_key_turns_signing_off() {
+    let off = seen(|c, b| {
+        c.file("off.toml", "[grip]\nsig_key = \"\"\n")
+            .arg("--config=off.toml")
+            .route(format!("* {}", b.addr))
+    });
+    assert!(!off.has("Grip-Sig"), "{:?}", off.raw);
+    assert!(off.has("Grip-Feature"));
+    let on = seen(|c, b| {
+        c.file("other.toml", "[timeouts]\nconnect = \"5s\"\n")
+            .arg("--config=other.toml")
+            .route(format!("* {}", b.addr))
+    });
+    assert!(on.has("Grip-Sig"), "a file that names no key");
+}
+
+#[test]
+fn keys_are_those_of_the_settings_and_of_the_route() {
+    let head = seen(|c, b| {
+        c.set("GRIP_SIG_KEY", "secret")
+            .set("GRIP_SIG_ISS", "me")
+            .route(format!("* {}", b.addr))
+    });
+    assert_eq!(
+        claims(head.get("Grip-Sig").unwrap(), b"secret").unwrap()["iss"],
+        "me"
+    );
+    let head = seen(|c, b| c.route(format!("*,sig_iss=me,sig_key=\"k,1\" {}", b.addr)));
+    assert_eq!(
+        claims(head.get("Grip-Sig").unwrap(), b"k,1").unwrap()["iss"],
+        "me"
+    );
+    let head = seen(|c, b| c.route(format!("*,sig_key=base64:AAEC {}", b.addr)));
+    assert_eq!(
+        claims(head.get("Grip-Sig").unwrap(), &[0, 1, 2]).unwrap()["iss"],
+        "pushpin"
+    );
+    let token = head.get("Grip-Sig").unwrap();
+    assert!(claims(token, b"changeme").is_err(), "the route's key alone");
+}
+
+// ---- exit codes -----------------------------------------------------------------------------
+
+#[test]
+fn a_taken_port_is_one_line_and_exit_code_3() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    for flag in ["--port", "--control"] {
+        let other = if flag == "--port" {
+            "--control"
+        } else {
+            "--port"
+        };
+        let output = run_to_end(|c| {
+            c.route("* test")
+                .arg(format!("{flag}={addr}"))
+                .arg(format!("{other}=127.0.0.1:0"))
+        });
+        let text = texts(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(
+            text.lines().any(|l| l.contains(&addr) && l.contains(flag)),
+            "one line names the address and {flag}: {text}"
+        );
+    }
+}
+
+#[test]
+fn bad_settings_are_named_with_exit_code_3() {
+    let rows: &[(&str, &str)] = &[
+        ("[timeouts]\nkeep_alive = \"soon\"\n", "keep_alive"),
+        ("[limits]\nrequest_head = -5\n", "request_head"),
+        ("[limits]\nrequest_head = \"5 apples\"\n", "request_head"),
+        ("threads = \"many\"\n", "threads"),
+        ("[listen]\nhttp = [\"nowhere:x\"]\n", "http"),
+        ("[log\n", "bad.toml"),
+    ];
+    for (text, name) in rows {
+        let output = run_to_end(|c| {
+            c.file("bad.toml", text)
+                .arg("--config=bad.toml")
+                .route("* test")
+        });
+        let said = texts(&output);
+        assert_eq!(output.status.code(), Some(3), "{text}: {said}");
+        assert!(said.contains(name), "{text}: {said:?} does not name {name}");
+    }
+    let output = run_to_end(|c| c.set("TIMEOUTS_KEEP_ALIVE", "soon").route("* test"));
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        texts(&output).contains("GRIPD_TIMEOUTS_KEEP_ALIVE"),
+        "{}",
+        texts(&output)
+    );
+    let output = run_to_end(|c| c.arg("--config=no-such.toml"));
+    assert_eq!(output.status.code(), Some(3));
+    assert!(texts(&output).contains("no-such.toml"));
+}
+
+#[test]
+fn usage_faults_are_exit_code_2() {
+    for arg in ["--no-such-flag", "--port", "no-such-command"] {
+        let output = run_to_end(|c| c.arg(arg));
+        assert_eq!(output.status.code(), Some(2), "{arg}: {}", texts(&output));
+    }
+}
+
+#[test]
+fn help_and_version_end_well() {
+    for (arg, word) in [("--version", "gripd"), ("--help", "--route")] {
+        let output = run_to_end(|c| c.arg(arg));
+        assert_eq!(output.status.code(), Some(0));
+        assert!(texts(&output).contains(word));
+    }
+}
+
+#[test]
+fn check_finds_every_fault_by_line_and_column() {
+    let good = run_to_end(|c| c.file("routes", "* test\n").arg("check"));
+    assert_eq!(good.status.code(), Some(0), "{}", texts(&good));
+    let bad = run_to_end(|c| {
+        c.file("routes", "* test\n*,proto=ftp test\n\nsolo\n")
+            .arg("check")
+    });
+    assert_ne!(bad.status.code(), Some(0));
+    let text = texts(&bad);
+    for place in ["routes:2:", "routes:4:"] {
+        assert!(text.contains(place), "{text:?} does not point to {place}");
+    }
+}
+
+// ---- ending ---------------------------------------------------------------------------------
+
+#[test]
+fn sigterm_ends_it_cleanly() {
+    let mut gripd = Gripd::start(|c| c.route("* test").set("TIMEOUTS_DRAIN", "1s"));
+    let idle = gripd.client();
+    let mut held = gripd.get("/stream");
+    assert!(held.head().is_chunked());
+    gripd.signal("TERM");
+    assert_eq!(gripd.wait_exit().code(), Some(0));
+    assert!(held.wait_closed());
+    drop(idle);
+}
+
+#[test]
+fn sigint_ends_it_cleanly() {
+    let mut gripd = Gripd::start(|c| c.route("* test"));
+    gripd.signal("INT");
+    assert_eq!(gripd.wait_exit().code(), Some(0));
+}
+
+// ---- what the first lines say ---------------------------------------------------------------
+
+#[test]
+fn the_files_read_are_named() {
+    let gripd = Gripd::start(|c| c.file("routes", "* test\n"));
+    assert!(gripd.log().contains("routes"), "{}", gripd.log());
+    let toml = "[timeouts]\nconnect = \"5s\"\n";
+    let gripd = Gripd::start(|c| c.file("gripd.toml", toml));
+    assert!(
+        gripd.log().contains("gripd.toml"),
+        "found by itself: {}",
+        gripd.log()
+    );
+}
+
+#[test]
+fn secrets_are_not_logged() {
+    let gripd = Gripd::start(|c| {
+        c.route("* test")
+            .set("GRIP_SIG_KEY", "very-secret-key")
+            .arg("--log-level=trace")
+    });
+    assert_eq!(gripd.fetch("/").status(), 200);
+    assert!(!gripd.log().contains("very-secret-key"));
+}
