@@ -1,7 +1,13 @@
 //! Names of targets to addresses, off the runtime, remembered for a short while. Failures are not
 //! remembered.
 
-use std::{cell::RefCell, collections::HashMap, net::IpAddr, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    rc::Rc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -28,18 +34,19 @@ impl Resolver {
         if let Some(known) = self.fresh(host) {
             return Ok(known);
         }
-        let fail = |why: String| Error::Name(format!("{host}: {why}"));
-        let found = tokio::net::lookup_host((host, 0))
-            .await
-            .map_err(|e| fail(e.to_string()))?;
+        let mut found = tokio::net::lookup_host((host, 0)).await;
         let mut addresses: Vec<IpAddr> = Vec::new();
-        for address in found {
-            if !addresses.contains(&address.ip()) {
-                addresses.push(address.ip());
+        let asked = found.iter_mut().flatten().map(|found| found.ip());
+        for address in asked.chain(loopback(host)) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
             }
         }
         if addresses.is_empty() {
-            return Err(fail("no address".into()));
+            let why = found
+                .err()
+                .map_or_else(|| "no address".into(), |error| error.to_string());
+            return Err(Error::Name(format!("{host}: {why}")));
         }
         let addresses: Rc<[IpAddr]> = addresses.into();
         self.remember(host, &addresses);
@@ -60,6 +67,17 @@ impl Resolver {
     }
 }
 
+/// `localhost` is both loopback addresses, whatever a hosts file says of it (RFC 6761 section
+/// 6.3): a development server listens on the one or the other.
+fn loopback(host: &str) -> impl Iterator<Item = IpAddr> {
+    let both = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        IpAddr::from(Ipv6Addr::LOCALHOST),
+    ];
+    let applies = host.eq_ignore_ascii_case("localhost") || host.ends_with(".localhost");
+    both.into_iter().filter(move |_| applies)
+}
+
 /// Long enough to spare a look-up per request, short enough to follow a moved service.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
@@ -71,7 +89,8 @@ mod tests {
     async fn names_and_literals_resolve() {
         let resolver = Resolver::default();
         let local = resolver.addresses("localhost").await.unwrap();
-        assert!(local.iter().all(IpAddr::is_loopback) && !local.is_empty());
+        assert!(local.iter().all(IpAddr::is_loopback));
+        assert!(local.iter().any(IpAddr::is_ipv4) && local.iter().any(IpAddr::is_ipv6));
         assert!(resolver.fresh("localhost").is_some());
         assert_eq!(
             *resolver.addresses("::1").await.unwrap(),
