@@ -154,7 +154,8 @@ impl Desk {
             Some(Next::Hold(start) | Next::HoldLater(start)) => {
                 (front.tune_held)(&socket);
                 let early = Early {
-                    bytes: early.into(),
+                    // A copy, so that nothing of the read buffer is kept while it is held.
+                    bytes: early.to_vec(),
                     limit: front.settings.limits.early_bytes,
                 };
                 Turn::Held(Session::park(start, socket, early))

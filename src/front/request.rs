@@ -45,6 +45,7 @@ impl Front {
 
     /// Waits for a request's first bytes; false when none come. No buffer is kept meanwhile.
     async fn begins(&self, line: &mut Line) -> bool {
+        line.early = BytesMut::new();
         let deadline = Instant::now() + self.settings.timeouts.keep_alive;
         let stopping = self.drain.notify.notified();
         tokio::pin!(stopping);
