@@ -21,7 +21,7 @@ use tokens::{Token, is_word, tokens};
 /// Which rooms each room may name. `cli`, `server`, `lib` and `main` assemble and may name all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["grip"]),
-    ("control", &["config", "grip", "hub", "telemetry"]),
+    ("control", &["config", "grip", "http1", "hub", "telemetry"]),
     (
         "forward",
         &["config", "grip", "routes", "telemetry", "upstream"],

@@ -1,25 +1,32 @@
 //! An answer of the control port: made by [`api`](super::api), written by the connection as one
 //! buffer. Nothing a client sent becomes a header.
 
-use std::{fmt::Write, time::SystemTime};
+use std::time::SystemTime;
 
 use super::{fault::Fault, guard::Foreign};
+use crate::{
+    grip::status::reason,
+    http1::{
+        answer::{self, Connection, Framing},
+        gate::Version,
+    },
+};
 
 /// An answer, complete but for what depends on the connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     status: u16,
     kind: &'static str,
-    /// One more header line, without line end.
-    extra: Option<&'static str>,
+    /// One more header.
+    extra: Option<(&'static str, &'static str)>,
     body: String,
 }
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
-    /// To an HTTP/1.0 client.
-    pub(super) old: bool,
+    /// Of the client.
+    pub(super) version: Version,
     /// Without the body.
     pub(super) head_only: bool,
     /// The connection is used again.
@@ -50,10 +57,10 @@ impl Answer {
         }
     }
 
-    /// The same with one more header line, given without line end.
-    pub(super) fn with(self, line: &'static str) -> Self {
+    /// The same with one more header.
+    pub(super) fn with(self, name: &'static str, value: &'static str) -> Self {
         Self {
-            extra: Some(line),
+            extra: Some((name, value)),
             ..self
         }
     }
@@ -70,31 +77,27 @@ impl Answer {
 
     /// The bytes that go out. `now` becomes `Date`.
     pub(super) fn encode(&self, manner: Manner, now: SystemTime) -> Vec<u8> {
-        let version = if manner.old { "1.0" } else { "1.1" };
-        let mut out = String::with_capacity(256 + self.body.len());
-        // Writing to a String cannot fail.
-        let _ = write!(
-            out,
-            "HTTP/{version} {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
-            self.status,
-            reason(self.status),
-            httpdate::HttpDate::from(now),
-            self.kind,
-            self.body.len(),
-        );
-        if let Some(extra) = self.extra {
-            let _ = write!(out, "{extra}\r\n");
+        let mut out = Vec::with_capacity(256 + self.body.len());
+        let kind = [("Content-Type", self.kind)];
+        let lines = kind.into_iter().chain(self.extra);
+        answer::Answer {
+            version: manner.version,
+            code: self.status,
+            reason: reason(self.status),
+            headers: lines.map(|(name, value)| (name, value.as_bytes())),
+            framing: Framing::Length(self.body.len() as u64),
+            connection: if manner.keep_alive {
+                Connection::KeepAlive
+            } else {
+                Connection::Close
+            },
+            date: &httpdate::fmt_http_date(now),
         }
-        match (manner.keep_alive, manner.old) {
-            (false, _) => out.push_str("Connection: close\r\n"),
-            (true, true) => out.push_str("Connection: keep-alive\r\n"),
-            (true, false) => {}
-        }
-        out.push_str("\r\n");
+        .write(&mut out);
         if !manner.head_only {
-            out.push_str(&self.body);
+            out.extend_from_slice(self.body.as_bytes());
         }
-        out.into_bytes()
+        out
     }
 }
 
@@ -110,20 +113,13 @@ impl From<&Foreign> for Answer {
     }
 }
 
-fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn encoded(answer: &Answer, old: bool, head_only: bool, keep_alive: bool) -> String {
+    fn encoded(answer: &Answer, version: Version, head_only: bool, keep_alive: bool) -> String {
         let manner = Manner {
-            old,
+            version,
             head_only,
             keep_alive,
         };
@@ -132,23 +128,22 @@ mod tests {
 
     #[test]
     fn answers_are_written_as_the_connection_needs_them() {
-        let rest = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
-                    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n";
-        let answer = Answer::text(405, "No").with("Allow: POST");
-        let line = "405 Method Not Allowed\r\n";
+        let rest = "405 Method Not Allowed\r\nContent-Type: text/plain; charset=utf-8\r\n\
+                    Allow: POST\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 3\r\n";
+        let answer = Answer::text(405, "No").with("Allow", "POST");
         assert_eq!(
-            encoded(&answer, false, false, true),
-            format!("HTTP/1.1 {line}{rest}Allow: POST\r\n\r\nNo\n")
+            encoded(&answer, Version::Http11, false, true),
+            format!("HTTP/1.1 {rest}\r\nNo\n")
         );
         assert_eq!(
-            encoded(&answer, false, true, false),
-            format!("HTTP/1.1 {line}{rest}Allow: POST\r\nConnection: close\r\n\r\n")
+            encoded(&answer, Version::Http11, true, false),
+            format!("HTTP/1.1 {rest}Connection: close\r\n\r\n")
         );
         assert_eq!(
-            encoded(&answer, true, false, true),
-            format!("HTTP/1.0 {line}{rest}Allow: POST\r\nConnection: keep-alive\r\n\r\nNo\n")
+            encoded(&answer, Version::Http10, false, true),
+            format!("HTTP/1.0 {rest}Connection: keep-alive\r\n\r\nNo\n")
         );
-        let json = encoded(&Answer::json(200, "{}"), false, false, true);
+        let json = encoded(&Answer::json(200, "{}"), Version::Http11, false, true);
         assert!(json.contains("Content-Type: application/json\r\n"));
     }
 }

@@ -7,7 +7,6 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::{
@@ -23,17 +22,17 @@ use crate::{
 
 /// Answers one request. Not cancelled while it runs: a publisher that leaves early has still
 /// published.
-pub(super) async fn answer(head: &Head<'_>, body: Bytes, context: &Context) -> Answer {
+pub(super) async fn answer(head: &Head<'_>, body: Vec<u8>, context: &Context) -> Answer {
     match (head.path, head.method) {
         ("", _) => Answer::text(200, ABOUT),
         ("/publish", "POST") => match accept::negotiate(&head.accept) {
             Some(form) => publish(body, form, context).await,
             None => Answer::text(406, NOT_ACCEPTABLE),
         },
-        ("/publish", method) => not_allowed(method, "Allow: POST"),
+        ("/publish", method) => not_allowed(method, "POST"),
         ("/livez", "GET" | "HEAD") => Answer::text(200, "alive"),
         ("/readyz", "GET" | "HEAD") => ready(context.ready.load(Ordering::Acquire)),
-        ("/livez" | "/readyz", method) => not_allowed(method, "Allow: GET, HEAD"),
+        ("/livez" | "/readyz", method) => not_allowed(method, "GET, HEAD"),
         _ => Answer::text(404, NOT_FOUND),
     }
 }
@@ -56,7 +55,7 @@ const BUSY: &str = "Busy: too much is waiting to be delivered; nothing was publi
 const PARSED_IN_PLACE: usize = 64 << 10;
 
 fn not_allowed(method: &str, allow: &'static str) -> Answer {
-    Answer::text(405, format!("Method not allowed: {method}.")).with(allow)
+    Answer::text(405, format!("Method not allowed: {method}.")).with("Allow", allow)
 }
 
 fn ready(ready: bool) -> Answer {
@@ -67,7 +66,7 @@ fn ready(ready: bool) -> Answer {
     }
 }
 
-async fn publish(body: Bytes, form: Form, context: &Context) -> Answer {
+async fn publish(body: Vec<u8>, form: Form, context: &Context) -> Answer {
     let items = match parse(body).await {
         Ok(Ok(items)) => items,
         Ok(Err(error)) => return Answer::text(400, error.to_string()),
@@ -82,11 +81,11 @@ async fn publish(body: Bytes, form: Form, context: &Context) -> Answer {
             names.log(&receipts);
             published(&names, &receipts, form)
         }
-        Err(Busy) => Answer::text(503, BUSY).with("Retry-After: 1"),
+        Err(Busy) => Answer::text(503, BUSY).with("Retry-After", "1"),
     }
 }
 
-async fn parse(body: Bytes) -> Result<Result<Vec<Item>, ItemError>, tokio::task::JoinError> {
+async fn parse(body: Vec<u8>) -> Result<Result<Vec<Item>, ItemError>, tokio::task::JoinError> {
     if body.len() <= PARSED_IN_PLACE {
         return Ok(item::parse_batch(&body));
     }

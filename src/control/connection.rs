@@ -1,10 +1,8 @@
 //! One connection to the control port: read a request, answer it, and again. Strictly one after
 //! the other, so what is pipelined waits in the buffer or the socket.
 //!
-//! Why not hyper, as in front: it answers faults by itself with empty bodies, takes heads up to
-//! its own 8 KiB steps instead of `control.max_head`, and lets pass what a control port should
-//! refuse (bare LF, two lengths, two hosts). Here a request is small and whole before it is looked
-//! at, and so a loop over httparse is shorter than the guards around hyper would be.
+//! Why not hyper behind the gate, as in front: a request is small and whole before it is looked at,
+//! and every fault gets a sentence. So the gate and a loop are all that is needed.
 
 use std::{
     io,
@@ -12,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -23,11 +21,11 @@ use super::{
     Context,
     answer::{Answer, Manner},
     api,
-    chunked::Chunked,
     fault::Fault,
     guard,
-    head::{self, Framing, Head},
+    head::Head,
 };
+use crate::http1::gate::{self, BodyScan, Framing, Version, scan_head_from};
 
 /// Serves a connection to its end.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, context: &Context) {
@@ -59,8 +57,7 @@ pub(super) async fn run(stream: TcpStream, peer: SocketAddr, context: &Context) 
 struct Connection<'a> {
     stream: TcpStream,
     peer: SocketAddr,
-    /// What has been read and not used. At most a head, or a chunked body's next piece, and one
-    /// reading more.
+    /// What has been read and not used: at most a head and one reading more.
     buf: BytesMut,
     context: &'a Context,
 }
@@ -73,15 +70,15 @@ enum End {
     Fault(Fault),
 }
 
-impl From<Fault> for End {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl<F: Into<Fault>> From<F> for End {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
     }
 }
 
 /// How the answer to a fault is written.
 const LAST: Manner = Manner {
-    old: false,
+    version: Version::Http11,
     head_only: false,
     keep_alive: false,
 };
@@ -93,31 +90,34 @@ impl Connection<'_> {
     /// One request and its answer. True: the connection may be used again. `patience` is how long
     /// the first byte may take.
     async fn exchange(&mut self, patience: Duration) -> Result<bool, End> {
-        let bytes = self.read_head(patience).await?;
-        let head = Head::parse(&bytes, self.context.settings.control.max_body)?;
+        let (facts, bytes) = self.read_head(patience).await?;
+        let head = Head::read(&bytes);
+        if facts.framing == Framing::None && head.wants_length() {
+            return Err(Fault::LengthRequired.into());
+        }
         if let Err(foreign) = guard::check(&head, &self.context.settings.control.hosts) {
             let answer = Answer::from(&foreign);
             self.log_refusal(&answer);
-            self.write(&answer, manner(&head, false)).await?;
+            self.write(&answer, manner(&facts, false)).await?;
             return Ok(false);
         }
-        let body = self.read_body(&head).await?;
+        let body = self.read_body(&facts).await?;
         let answer = api::answer(&head, body, self.context).await;
         if answer.status() >= 400 {
             self.log_refusal(&answer);
         }
-        let keep_alive = head.keep_alive && self.context.has_room();
-        self.write(&answer, manner(&head, keep_alive)).await?;
+        let keep_alive = facts.keep_alive && self.context.has_room();
+        self.write(&answer, manner(&facts, keep_alive)).await?;
         Ok(keep_alive)
     }
 
-    /// The bytes of the next head, its empty line included.
-    async fn read_head(&mut self, patience: Duration) -> Result<Bytes, End> {
+    /// The next head: what the gate tells about it, and its bytes.
+    async fn read_head(&mut self, patience: Duration) -> Result<(gate::Head, BytesMut), End> {
         self.wait(patience).await?;
         let time = self.context.settings.timeouts.request_head;
         match timeout(time, self.collect_head()).await {
             Ok(head) => head,
-            Err(_) => Err(Fault::HeadSlow.into()),
+            Err(_) => Err(gate::Fault::HeadTimeout.into()),
         }
     }
 
@@ -147,57 +147,34 @@ impl Connection<'_> {
         }
     }
 
-    async fn collect_head(&mut self) -> Result<Bytes, End> {
-        let max = self.context.settings.control.max_head;
-        let mut scanned = 0;
+    async fn collect_head(&mut self) -> Result<(gate::Head, BytesMut), End> {
+        let mut seen = 0;
         loop {
-            // RFC 9112 section 2.2: empty lines before a request are skipped.
-            while scanned == 0 && self.buf.starts_with(b"\r\n") {
-                let _ = self.buf.split_to(2);
+            if let Some(head) = scan_head_from(&self.buf, seen, &self.context.limits)? {
+                return Ok((head, self.buf.split_to(head.len)));
             }
-            let at_start = self.buf.len() < 2;
-            let end = if at_start {
-                None
-            } else {
-                head::find_end(&self.buf, &mut scanned)?
-            };
-            match end {
-                Some(end) if end <= max => return Ok(self.buf.split_to(end).freeze()),
-                None if self.buf.len() <= max => self.fill().await?,
-                _ => return Err(Fault::HeadTooLarge(max).into()),
-            }
+            seen = self.buf.len();
+            self.fill().await?;
         }
     }
 
-    /// The whole body. Its length is within the limit, as [`Head::parse`] and [`Chunked`] see to.
-    async fn read_body(&mut self, head: &Head<'_>) -> Result<Bytes, End> {
-        let nothing = head.framing == Framing::Length(0);
-        if head.expects_continue && self.buf.is_empty() && !nothing {
+    /// The whole body; the gate sees to its limit.
+    async fn read_body(&mut self, head: &gate::Head) -> Result<Vec<u8>, End> {
+        if head.expects_continue && self.buf.is_empty() {
             self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
-        match head.framing {
-            Framing::Length(length) => {
-                while self.buf.len() < length {
-                    self.fill_body().await?;
-                }
-                Ok(self.buf.split_to(length).freeze())
+        let mut scan = BodyScan::new(head.framing, self.context.limits.body);
+        let mut body = Vec::new();
+        loop {
+            let used = scan.read(&self.buf, &mut body)?;
+            self.buf.advance(used);
+            if scan.is_done() {
+                return Ok(body);
             }
-            Framing::Chunked => {
-                let mut chunked = Chunked::new(self.context.settings.control.max_body);
-                loop {
-                    if let Some(body) = chunked.feed(&mut self.buf)? {
-                        return Ok(body);
-                    }
-                    self.fill_body().await?;
-                }
+            match timeout(self.context.stall, self.fill()).await {
+                Ok(filled) => filled?,
+                Err(_) => return Err(gate::Fault::BodyTimeout.into()),
             }
-        }
-    }
-
-    async fn fill_body(&mut self) -> Result<(), End> {
-        match timeout(self.context.stall, self.fill()).await {
-            Ok(filled) => filled,
-            Err(_) => Err(Fault::BodySlow.into()),
         }
     }
 
@@ -256,10 +233,10 @@ const LINGER: Duration = Duration::from_secs(2);
 /// body before they read, so this lies above what a body too large usually is.
 const LINGER_BYTES: usize = 8 << 20;
 
-fn manner(head: &Head<'_>, keep_alive: bool) -> Manner {
+fn manner(head: &gate::Head, keep_alive: bool) -> Manner {
     Manner {
-        old: head.old,
-        head_only: head.method == "HEAD",
+        version: head.version,
+        head_only: head.head_method,
         keep_alive,
     }
 }

@@ -1,9 +1,9 @@
 //! The control port: what is published comes in here over HTTP/1, and `/livez` and `/readyz` tell
 //! how gripd is. Every answer is a sentence, or JSON for who asked for it.
 //!
-//! The way of a request: `connection` reads it within limits and times · `head` and
-//! `chunked` take it apart, or name its `fault` · `guard` keeps web pages out · `api`
-//! does what it asks, in the form that `accept` chose · `answer` is written.
+//! The way of a request: `connection` reads it within limits and times · the gate (`http1`) checks
+//! it, or its `fault` is told · `head` is what matters of it here · `guard` keeps web pages out ·
+//! `api` does what it asks, in the form that `accept` chose · `answer` is written.
 //!
 //! Source: Pushpin's control port, which one `POST` shape and the answers `Published` come from.
 //! Different here: connections are kept, chunked bodies and query strings are taken, weights in
@@ -23,12 +23,11 @@ use tokio::{
     time::sleep,
 };
 
-use crate::{config::Settings, hub::Hub};
+use crate::{config::Settings, http1::gate::Limits, hub::Hub};
 
 mod accept;
 mod answer;
 mod api;
-mod chunked;
 mod connection;
 mod fault;
 mod guard;
@@ -44,6 +43,7 @@ pub struct Context {
     settings: Arc<Settings>,
     ready: Arc<AtomicBool>,
     slots: Arc<Semaphore>,
+    limits: Limits,
     /// How long a request's body, or a client that reads its answer, may pause.
     stall: Duration,
 }
@@ -52,8 +52,15 @@ impl Context {
     /// `ready` is what `/readyz` tells: true while clients are served.
     pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, ready: Arc<AtomicBool>) -> Self {
         let slots = settings.control.max_connections;
+        let limits = Limits {
+            head: settings.control.max_head,
+            target: settings.control.max_head,
+            headers: MAX_HEADERS,
+            body: settings.control.max_body as u64,
+        };
         Self {
             hub,
+            limits,
             settings,
             ready,
             slots: Arc::new(Semaphore::new(slots.clamp(1, Semaphore::MAX_PERMITS))),
@@ -69,6 +76,9 @@ impl Context {
 }
 
 const STALL: Duration = Duration::from_secs(30);
+
+/// Most header lines of a request.
+const MAX_HEADERS: usize = 100;
 
 /// Serves the control port on one listener, one task per connection, until the future is dropped.
 /// Connections begun by then go on. Above `control.max_connections` the listener waits: one

@@ -1,6 +1,6 @@
 //! The control port over real sockets, in this thread.
 
-use std::{net::Ipv4Addr, sync::atomic::Ordering};
+use std::{net::Ipv4Addr, rc::Rc, sync::atomic::Ordering};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,6 +9,10 @@ use tokio::{
 };
 
 use super::*;
+use crate::{
+    grip::{delivery::Standing, instruct::Mode},
+    hub::{Ask, Framing, Held, Holder},
+};
 
 /// The port under test.
 struct Port {
@@ -25,8 +29,9 @@ impl Port {
     async fn start_with(change: impl FnOnce(&mut Settings), stall: Duration) -> Self {
         let mut settings = Settings::default();
         change(&mut settings);
+        let (limits, times) = (&settings.limits, &settings.timeouts);
         let (hub, ready) = (
-            Arc::new(Hub::new(1, 1 << 20, Duration::from_secs(1))),
+            Arc::new(Hub::new(1, limits.publish_buffer, times.publish)),
             Arc::new(AtomicBool::new(true)),
         );
         let mut context = Context::new(hub, Arc::new(settings), ready);
@@ -175,7 +180,7 @@ fn paths_and_methods_are_answered() {
             ("OPTIONS", "/publish", 405, "Method not allowed: OPTIONS.\n"),
             ("GET", "/publish//", 404, "Not Found"),
             ("GET", "/nothing", 404, "Not Found"),
-            ("GET", "*", 404, "Not Found"),
+            ("OPTIONS", "*", 404, "Not Found"),
         ];
         for (method, target, status, part) in table {
             let request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -312,73 +317,63 @@ fn pages_of_other_sites_are_kept_out() {
 
 #[test]
 fn faults_are_answered_with_a_sentence_and_end_the_connection() {
+    let publish = "POST /publish HTTP/1.1\r\nHost: localhost\r\n";
+    let many = format!("{publish}{}\r\n", "A: b\r\n".repeat(100));
+    let unread = "Failed to parse request header";
+    let heads: &[(&str, u16, &str)] = &[
+        ("nonsense\r\n\r\n", 400, unread),
+        ("\x16\x03\x01\r\n\r\n", 400, unread),
+        ("GET / HTTP/1.1\nHost: a\n\n", 400, "LF"),
+        ("GET / HTTP/1.1\r\n\r\n", 400, "Host"),
+        ("GET / HTTP/2.0\r\n\r\n", 400, "HTTP/2.0"),
+        (&many, 400, "more than 100 lines"),
+        (
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+            "HTTP/1.0",
+        ),
+    ];
+    // What follows the head's first two lines.
+    let framings = [
+        ("\r\n", 411, "Request requires Content-Length."),
+        ("Content-Length: x\r\n\r\n", 400, "Bad Content-Length"),
+        (
+            "Content-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            400,
+            "Bad Content-Length",
+        ),
+        ("Content-Length: 101\r\n\r\n", 400, "control.max_body"),
+        ("Transfer-Encoding: gzip\r\n\r\n", 400, "chunked"),
+        ("Transfer-Encoding: gzip, chunked\r\n\r\n", 501, "chunked"),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
+            400,
+            "exclude each other",
+        ),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n65\r\n",
+            400,
+            "control.max_body",
+        ),
+        ("Transfer-Encoding: chunked\r\n\r\nx\r\n", 400, "chunked"),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n0\r\nHost: b\r\n",
+            400,
+            "chunked",
+        ),
+        ("Expect: a\r\nContent-Length: 1\r\n\r\n", 417, "Expect"),
+    ]
+    .map(|(rest, status, part)| (format!("{publish}{rest}"), status, part));
+    let framings = framings
+        .iter()
+        .map(|(all, status, part)| (&**all, *status, *part));
     run(async {
         let port = Port::start(|settings| settings.control.max_body = 100).await;
-        let start = "POST /publish HTTP/1.1\r\nHost: localhost\r\n";
-        let table: &[(String, u16, &str)] = &[
-            (
-                "nonsense\r\n\r\n".into(),
-                400,
-                "Failed to parse request header",
-            ),
-            (
-                "\x16\x03\x01\r\n\r\n".into(),
-                400,
-                "Failed to parse request header",
-            ),
-            ("GET / HTTP/1.1\nHost: a\n\n".into(), 400, "LF"),
-            ("GET / HTTP/1.1\r\n\r\n".into(), 400, "Host"),
-            (
-                format!("{start}\r\n"),
-                411,
-                "Request requires Content-Length.",
-            ),
-            (
-                format!("{start}Content-Length: x\r\n\r\n"),
-                400,
-                "Bad Content-Length",
-            ),
-            (
-                format!("{start}Content-Length: 101\r\n\r\n"),
-                400,
-                "control.max_body",
-            ),
-            (
-                format!("{start}Transfer-Encoding: gzip\r\n\r\n"),
-                501,
-                "chunked",
-            ),
-            (
-                format!("{start}Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"),
-                400,
-                "exclude each other",
-            ),
-            (
-                format!("{start}Transfer-Encoding: chunked\r\n\r\n65\r\n"),
-                400,
-                "control.max_body",
-            ),
-            (
-                format!("{start}Transfer-Encoding: chunked\r\n\r\nx\r\n"),
-                400,
-                "chunked",
-            ),
-            (
-                format!("{start}Expect: a\r\nContent-Length: 1\r\n\r\n"),
-                417,
-                "Expect",
-            ),
-            (
-                "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
-                400,
-                "HTTP/1.0",
-            ),
-        ];
-        for (request, status, part) in table {
+        for (request, status, part) in heads.iter().copied().chain(framings) {
             let mut client = port.client().await;
             client.send(request).await;
             let found = client.answer().await;
-            found.says(*status, part);
+            found.says(status, part);
             assert!(found.has("Connection: close"), "{found:?}");
             client.is_closed().await;
         }
@@ -597,5 +592,97 @@ fn connections_above_the_limit_wait() {
         assert!(found.has("Connection: close"), "{found:?}");
         drop(first);
         second.answer().await.is(200, "alive\n");
+    });
+}
+
+/// A stream on channel `a`, and its client. What is published waits until its shard runs.
+struct Subscriber {
+    shard: Rc<Holder<TcpStream>>,
+    _held: Held<TcpStream>,
+    client: Client,
+}
+
+impl Subscriber {
+    async fn of(port: &Port) -> Self {
+        let shard = Holder::new(&port.context.hub, 0, 1 << 20);
+        let held = shard.hold(&Ask {
+            mode: Mode::Stream,
+            framing: Framing::Bare,
+            channels: &[("a".to_owned(), Standing::default())],
+            timeout: Duration::from_mins(1),
+            keep_alive: None,
+        });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (wire, _) = listener.accept().await.unwrap();
+        held.open(wire, None);
+        Self {
+            shard,
+            _held: held,
+            client: Client {
+                stream: stream.unwrap(),
+                read: Vec::new(),
+            },
+        }
+    }
+
+    async fn gets(&mut self, text: &str) {
+        self.client.until(|read| read.len() >= text.len()).await;
+        assert_eq!(self.client.text(), text);
+    }
+}
+
+fn batch(contents: &[&str]) -> String {
+    let item = |content: &&str| {
+        format!(r#"{{"channel":"a","formats":{{"http-stream":{{"content":"{content}"}}}}}}"#)
+    };
+    let items: Vec<_> = contents.iter().map(item).collect();
+    format!("{{\"items\":[{}]}}", items.join(","))
+}
+
+#[test]
+fn nothing_of_a_batch_with_a_wrong_item_is_delivered() {
+    run(async {
+        let port = Port::start(|_| {}).await;
+        let mut subscriber = Subscriber::of(&port).await;
+        spawn_local(Rc::clone(&subscriber.shard).run());
+        let wrong = batch(&["no", "no", "no"]).replacen("\"content\":\"no\"}}}]", "}}}]", 1);
+        port.ask(&post("", &wrong)).await.says(400, "content");
+        port.ask(&post("", &batch(&["yes"])))
+            .await
+            .is(200, PUBLISHED);
+        subscriber.gets("yes").await;
+    });
+}
+
+#[test]
+fn a_batch_without_room_is_refused_whole_and_may_come_again() {
+    run(async {
+        let port = Port::start(|settings| {
+            settings.limits.publish_buffer = 2000;
+            settings.timeouts.publish = Duration::ZERO;
+        })
+        .await;
+        let mut subscriber = Subscriber::of(&port).await;
+        let mut publisher = port.client().await;
+        publisher.send(&post("", &batch(&["1", "2"]))).await;
+        publisher.answer().await.is(200, PUBLISHED);
+        // The shard has taken nothing so far, so two more do not fit.
+        publisher
+            .send(&post("Accept: application/json\r\n", &batch(&["3", "4"])))
+            .await;
+        let busy = publisher.answer().await;
+        busy.says(503, "nothing was published");
+        assert!(
+            busy.has("Retry-After: 1") && !busy.has("Connection: close"),
+            "{busy:?}"
+        );
+        assert!(busy.has("Content-Type: text/plain; charset=utf-8"));
+
+        spawn_local(Rc::clone(&subscriber.shard).run());
+        subscriber.gets("12").await;
+        publisher.send(&post("", &batch(&["5", "6"]))).await;
+        publisher.answer().await.is(200, PUBLISHED);
+        subscriber.gets("1256").await;
     });
 }

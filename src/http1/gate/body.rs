@@ -1,6 +1,6 @@
 //! Where a request's body ends, followed across any split of its bytes (RFC 9112 sections 6 and
-//! 7.1). It tells which bytes belong to the request and keeps none of them: only the trailer line
-//! being read is stored, bounded by [`TRAILERS`].
+//! 7.1). It tells which bytes belong to the request, and which of those are its data, and keeps none
+//! of them: only the trailer line being read is stored, bounded by [`TRAILERS`].
 
 use super::{
     Fault, Framing,
@@ -77,6 +77,19 @@ impl BodyScan {
     /// # Errors
     /// The first fault; every later call repeats it.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        self.follow(bytes, |_| ())
+    }
+
+    /// As [`BodyScan::feed`], and appends the body's data to `data`: what is left without sizes,
+    /// chunk extensions, line ends and trailers. Never more in all than the limit.
+    ///
+    /// # Errors
+    /// As [`BodyScan::feed`]; data before the fault has been appended.
+    pub fn read(&mut self, bytes: &[u8], data: &mut Vec<u8>) -> Result<usize, Fault> {
+        self.follow(bytes, |piece| data.extend_from_slice(piece))
+    }
+
+    fn follow(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, Fault> {
         let mut used = 0;
         loop {
             if let State::Broken(fault) = &self.state {
@@ -86,8 +99,14 @@ impl BodyScan {
             if rest.is_empty() || self.is_done() {
                 return Ok(used);
             }
+            let is_data = matches!(self.state, State::Length(_) | State::Data(_));
             match self.step(rest) {
-                Ok(count) => used += count,
+                Ok(count) => {
+                    if is_data {
+                        data(&rest[..count]);
+                    }
+                    used += count;
+                }
                 Err(fault) => self.state = State::Broken(fault),
             }
         }

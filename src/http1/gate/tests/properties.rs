@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::{bodies::follow, *};
+use crate::http1::chunk;
 
 /// Mostly sound pieces of heads, now and then bad ones, so that both sides of each check are met.
 fn head_bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -160,5 +161,33 @@ proptest! {
             _ => None,
         };
         prop_assert_eq!(got, chunked_length(&bytes));
+    }
+
+    #[test]
+    fn the_data_is_what_went_into_the_chunks(
+        payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..6),
+        extension in "(;[a-z=]{0,5})?",
+        trailers in "(T: [a-z]{0,5}\r\n){0,2}",
+        step in 1_usize..9,
+    ) {
+        let data = payloads.concat();
+        let mut wire = Vec::new();
+        for chunk in payloads.iter().map(|payload| chunk::encode(payload)) {
+            let size = chunk.iter().position(|b| *b == b'\r').unwrap_or(0);
+            let extension = if size > 0 { extension.as_bytes() } else { b"" };
+            wire.extend([&chunk[..size], extension, &chunk[size..]].concat());
+        }
+        wire.extend([&b"0\r\n"[..], trailers.as_bytes(), b"\r\nGET"].concat());
+        for (framing, wire, end) in [
+            (Framing::Chunked, &wire, wire.len() - 3),
+            (Framing::Length(data.len() as u64), &[&data[..], b"GET"].concat(), data.len()),
+        ] {
+            let mut scan = BodyScan::new(framing, data.len() as u64);
+            let (mut used, mut found) = (0, Vec::new());
+            for piece in wire.chunks(step) {
+                used += scan.read(piece, &mut found).unwrap();
+            }
+            prop_assert_eq!((used, scan.is_done(), &found), (end, true, &data));
+        }
     }
 }
