@@ -32,9 +32,9 @@ def clients(programs):
 def make_site(programs, tmp_path):
     """Makes a Django site with the proxy before it, both running."""
 
-    def make(way="route", **options):
+    def make(way="route", within=(), **options):
         port = free_port()
-        proxy = start_proxy(programs, tmp_path / "proxy", port, way)
+        proxy = start_proxy(programs, tmp_path / "proxy", port, way, within)
         return Site(programs, tmp_path, proxy, port, **options)
 
     return make

@@ -102,15 +102,24 @@ class Proxy:
         return f"http://localhost:{self.control_port}"
 
 
-def start_proxy(programs, folder, backend_port, way="route"):
-    """Starts the proxy before a backend on `localhost:backend_port`."""
+def start_proxy(programs, folder, backend_port, way="route", within=()):
+    """Starts the proxy before a backend on `localhost:backend_port`.
+
+    `within` is a command that runs what it is given, such as `with_hosts` makes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     start = _start_pushpin if PUSHPIN else _start_gripd
-    return start(programs, folder, f"* localhost:{backend_port}", way)
+    return start(programs, folder, f"* localhost:{backend_port}", way, within)
 
 
-def _start_gripd(programs, folder, route, way):
-    argv = [_gripd(), "--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]
+def with_hosts(file):
+    """A command that runs another with `file` in the place of /etc/hosts, for it alone."""
+    script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+    return ["unshare", "--map-root-user", "--mount", "sh", "-c", script, str(file)]
+
+
+def _start_gripd(programs, folder, route, way, within):
+    argv = [*within, _gripd(), "--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]
     if way == "route":
         argv += ["--route", route]
     else:
@@ -133,7 +142,7 @@ def _gripd():
     return path
 
 
-def _start_pushpin(programs, folder, route, way):
+def _start_pushpin(programs, folder, route, way, within):
     """Always from a copy of its settings: it can neither choose ports nor do without a file."""
     client, control = free_port(), free_port()
     values = {
@@ -151,7 +160,7 @@ def _start_pushpin(programs, folder, route, way):
         conf = re.sub(rf"(?m)^{key}=.*$", f"{key}={value}", conf)
     (folder / "pushpin.conf").write_text(conf)
     (folder / "routes").write_text(route + "\n")
-    _start_zurl(programs, folder)
+    _start_zurl(programs, folder, within)
     argv = ["pushpin", "--merge-output", "--config", folder / "pushpin.conf"]
     program = programs.start(argv + (["--route", route] if way == "route" else []), cwd=folder)
     for service in ("condure] \\[condure", "handler", "proxy"):
@@ -161,11 +170,11 @@ def _start_pushpin(programs, folder, route, way):
     return Proxy(program, client, control)
 
 
-def _start_zurl(programs, folder):
+def _start_zurl(programs, folder, within):
     """Debian's Pushpin asks backends through a service of its own; here its sockets move."""
     shared = "/var/run/zurl/"
     for source in ("/etc/zurl.conf", "/usr/lib/pushpin/internal.conf"):
         text = Path(source).read_text().replace(shared, f"{folder}/")
         (folder / Path(source).name).write_text(text)
-    zurl = programs.start(["zurl", f"--config={folder}/zurl.conf"])
+    zurl = programs.start([*within, "zurl", f"--config={folder}/zurl.conf"])
     zurl.wait_for("started")
