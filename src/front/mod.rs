@@ -6,7 +6,7 @@
 //! socket is parked in the thread's shard instead ([`crate::hold`]), and comes back when the hold
 //! is over and the client may send its next request.
 //!
-//! hyper never sees a byte that the gate has not passed: [`gated`] hands it exactly one request.
+//! hyper never sees a byte that the gate has not passed: `gated` hands it exactly one request.
 
 mod body;
 mod exchange;

@@ -80,7 +80,7 @@ struct Member {
     since: u64,
 }
 
-/// How far a call of [`Shard::work`] came.
+/// How far a call of the shard's work came.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Progress {
     /// There is more to do at once.
