@@ -43,10 +43,16 @@ impl Backend {
         let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let addr = listener.local_addr()?;
         let poll = Poll::new()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry()
+            .register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
-        let mut room = Room { poll, listener, open: HashMap::new(), answer: wire::hold_answer() };
+        let mut room = Room {
+            poll,
+            listener,
+            open: HashMap::new(),
+            answer: wire::hold_answer(),
+        };
         let thread = thread::Builder::new()
             .name("backend".into())
             .spawn(move || {
@@ -55,7 +61,11 @@ impl Backend {
                 }
             })
             .context("starting the backend's thread")?;
-        Ok(Self { addr, stop, thread: Some(thread) })
+        Ok(Self {
+            addr,
+            stop,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -110,7 +120,9 @@ impl Room {
                     let token = Token(*next);
                     *next += 1;
                     stream.set_nodelay(true)?;
-                    self.poll.registry().register(&mut stream, token, Interest::READABLE)?;
+                    self.poll
+                        .registry()
+                        .register(&mut stream, token, Interest::READABLE)?;
                     self.open.insert(token, Peer { stream, matched: 0 });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -172,7 +184,11 @@ mod tests {
         for cut in 0..bytes.len() {
             let mut matched = 0;
             let first = heads_ended(&bytes[..cut], &mut matched);
-            assert_eq!(first + heads_ended(&bytes[cut..], &mut matched), 2, "cut at {cut}");
+            assert_eq!(
+                first + heads_ended(&bytes[cut..], &mut matched),
+                2,
+                "cut at {cut}"
+            );
         }
     }
 

@@ -84,8 +84,7 @@ impl Fleet {
         let before = self.streams.len();
         let mut progress = Instant::now();
         while self.complete < size {
-            while self.streams.len() < size
-                && self.streams.len() - self.complete < OPENING_AT_ONCE
+            while self.streams.len() < size && self.streams.len() - self.complete < OPENING_AT_ONCE
             {
                 self.open()?;
             }
@@ -94,7 +93,11 @@ impl Fleet {
             if self.complete > complete {
                 progress = Instant::now();
             } else if progress.elapsed() > STALLED {
-                bail!("{} of {} streams opened, then nothing", self.complete - before, size - before);
+                bail!(
+                    "{} of {} streams opened, then nothing",
+                    self.complete - before,
+                    size - before
+                );
             }
         }
         Ok(())
@@ -117,8 +120,11 @@ impl Fleet {
             if self.turn(stop)? > 0 {
                 progress = Instant::now();
             } else if progress.elapsed() > STALLED {
-                bail!("{} of {} streams got everything, then nothing came",
-                    self.complete, self.streams.len());
+                bail!(
+                    "{} of {} streams got everything, then nothing came",
+                    self.complete,
+                    self.streams.len()
+                );
             }
         }
         Ok(())
@@ -140,17 +146,27 @@ impl Fleet {
         }
         let mut socket = TcpStream::from_std(socket.into());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll.registry().register(&mut socket, Token(number), interest)?;
+        self.poll
+            .registry()
+            .register(&mut socket, Token(number), interest)?;
         // What the others have got before counts as got, so that one number is right for all.
         let got = self.expected - 1;
-        self.streams.push(Stream { socket, sent: None, got, answered: false });
+        self.streams.push(Stream {
+            socket,
+            sent: None,
+            got,
+            answered: false,
+        });
         Ok(())
     }
 
     /// Handles what is ready; returns the number of events.
     fn turn(&mut self, stop: &Stop) -> Result<usize> {
         stop.check()?;
-        match self.poll.poll(&mut self.events, Some(Duration::from_millis(100))) {
+        match self
+            .poll
+            .poll(&mut self.events, Some(Duration::from_millis(100)))
+        {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(0),
             other => other.context("waiting for clients' sockets")?,
         }
@@ -160,13 +176,20 @@ impl Fleet {
             let number = event.token().0;
             let stream = &mut self.streams[number];
             if event.is_writable() && stream.sent != Some(self.head.len()) {
-                stream.ask(&self.head).with_context(|| format!("stream {number}: asking"))?;
+                stream
+                    .ask(&self.head)
+                    .with_context(|| format!("stream {number}: asking"))?;
             }
             if event.is_readable() {
                 let before = stream.got;
-                stream.read(&mut self.buf).with_context(|| format!("stream {number}"))?;
+                stream
+                    .read(&mut self.buf)
+                    .with_context(|| format!("stream {number}"))?;
                 if stream.got > self.expected {
-                    bail!("stream {number} got {} items too many", stream.got - self.expected);
+                    bail!(
+                        "stream {number} got {} items too many",
+                        stream.got - self.expected
+                    );
                 }
                 if stream.got == self.expected && before < self.expected {
                     self.complete += 1;

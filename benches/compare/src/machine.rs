@@ -18,13 +18,18 @@ pub const BUSY_LOAD: f64 = 0.5;
 /// They do not fit.
 pub fn raise_file_limit(streams: usize) -> Result<u64> {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     setrlimit(Resource::Nofile, raised)?;
     let files = limit.maximum.unwrap_or(u64::MAX);
     // Some for libraries, logs, connections to backends.
     if files < streams as u64 + 500 {
-        bail!("{streams} streams need {} open files, the hard limit is {files} (ulimit -Hn)",
-            streams + 500);
+        bail!(
+            "{streams} streams need {} open files, the hard limit is {files} (ulimit -Hn)",
+            streams + 500
+        );
     }
     Ok(files)
 }
@@ -32,7 +37,10 @@ pub fn raise_file_limit(streams: usize) -> Result<u64> {
 /// Mean number of running programs in the last minute.
 pub fn load() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
+    text.split(' ')
+        .next()
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(0.0)
 }
 
 /// What a reader must know of the machine, the commit and the versions.
@@ -41,7 +49,10 @@ pub fn describe(root: &Path, versions: &[(String, String)]) -> Value {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let memory = field("/proc/meminfo", "MemTotal", ':');
     let system = field("/etc/os-release", "PRETTY_NAME", '=');
-    let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
+    let kernel = rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned();
     let commit = output(root, "git", &["rev-parse", "--short=12", "HEAD"]);
     let changed = !output(root, "git", &["status", "--porcelain"]).is_empty();
     let mut out = json!({
@@ -61,7 +72,12 @@ pub fn describe(root: &Path, versions: &[(String, String)]) -> Value {
 pub fn output(dir: &Path, program: &str, args: &[&str]) -> String {
     let done = Command::new(program).args(args).current_dir(dir).output();
     let text = done.map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
-    text.unwrap_or_default().lines().next().unwrap_or_default().trim().to_owned()
+    text.unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn field(path: &str, name: &str, separator: char) -> String {
@@ -84,7 +100,11 @@ pub struct Busy {
 impl Busy {
     /// Begins to count.
     pub fn start(server: u32) -> Self {
-        Self { server, ours: ours(server), all: machine_time() }
+        Self {
+            server,
+            ours: ours(server),
+            all: machine_time(),
+        }
     }
 
     /// Percent of the machine's time (all cores); none when too short to tell.
@@ -96,7 +116,11 @@ impl Busy {
             return None;
         }
         let now = ours(self.server);
-        let known: Duration = now.iter().zip(&self.ours).map(|(now, then)| now.since(then)).sum();
+        let known: Duration = now
+            .iter()
+            .zip(&self.ours)
+            .map(|(now, then)| now.since(then))
+            .sum();
         let others = busy.saturating_sub(self.all.0).saturating_sub(known);
         Some(100.0 * others.as_secs_f64() / total.as_secs_f64())
     }
@@ -126,5 +150,8 @@ fn machine_time() -> (Duration, Duration) {
     let total: u64 = fields.iter().sum();
     // Fields 4 and 5 are idle and waiting for disks.
     let idle: u64 = fields.iter().skip(3).take(2).sum();
-    (Duration::from_millis((total - idle) * 10), Duration::from_millis(total * 10))
+    (
+        Duration::from_millis((total - idle) * 10),
+        Duration::from_millis(total * 10),
+    )
 }

@@ -44,6 +44,8 @@ pub struct Load {
 /// What one pass measures with.
 #[derive(Debug)]
 pub struct Bench<'a> {
+    /// The pass, from 1.
+    pub pass: u32,
     /// Which server.
     pub kind: Kind,
     /// Its program.
@@ -65,7 +67,8 @@ impl Bench<'_> {
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn held(&mut self) -> Result<()> {
         let server = Server::start(self.kind, self.program, self.stop)?;
-        self.hold(&server).with_context(|| format!("its last words: {}", server.last_words()))
+        self.hold(&server)
+            .with_context(|| format!("its last words: {}", server.last_words()))
     }
 
     fn hold(&mut self, server: &Server) -> Result<()> {
@@ -86,7 +89,11 @@ impl Bench<'_> {
             if let Some(last) = points.last() {
                 let slope = (point.1 - last.1) / (point.0 - last.0);
                 let from = thousands(self.load.sizes[points.len() - 1]);
-                self.sample(Figure::Held, format!("{from} to {}", thousands(size)), slope);
+                self.sample(
+                    Figure::Held,
+                    format!("{from} to {}", thousands(size)),
+                    slope,
+                );
             }
             points.push(point);
         }
@@ -102,7 +109,8 @@ impl Bench<'_> {
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn delivery(&mut self) -> Result<()> {
         let server = Server::start(self.kind, self.program, self.stop)?;
-        self.deliver(&server).with_context(|| format!("its last words: {}", server.last_words()))
+        self.deliver(&server)
+            .with_context(|| format!("its last words: {}", server.last_words()))
     }
 
     fn deliver(&mut self, server: &Server) -> Result<()> {
@@ -120,8 +128,16 @@ impl Bench<'_> {
             let (micros, mut latency) = self.rounds(pid, &mut fleet, &mut publisher, 1)?;
             self.sample(Figure::Delivery, thousands(size), micros);
             latency.sort_by(f64::total_cmp);
-            self.sample(Figure::LatencyMedian, thousands(size), latency[latency.len() / 2]);
-            self.sample(Figure::LatencyMax, thousands(size), latency[latency.len() - 1]);
+            self.sample(
+                Figure::LatencyMedian,
+                thousands(size),
+                latency[latency.len() / 2],
+            );
+            self.sample(
+                Figure::LatencyMax,
+                thousands(size),
+                latency[latency.len() - 1],
+            );
             if size <= self.load.burst_up_to {
                 let (micros, _) = self.rounds(pid, &mut fleet, &mut publisher, BURST)?;
                 self.sample(Figure::Burst, thousands(size), micros);
@@ -129,7 +145,11 @@ impl Bench<'_> {
         }
         procfs::settled(pid, self.stop)?;
         let grown = procfs::pss(pid)?.saturating_sub(empty) as f64;
-        self.sample(Figure::HeldAfter, thousands(fleet.len()), grown / fleet.len() as f64);
+        self.sample(
+            Figure::HeldAfter,
+            thousands(fleet.len()),
+            grown / fleet.len() as f64,
+        );
         Ok(())
     }
 
@@ -159,12 +179,7 @@ impl Bench<'_> {
     }
 
     /// One publish, until the last stream has it and the publisher its answer.
-    fn round(
-        &self,
-        fleet: &mut Fleet,
-        publisher: &mut Publisher,
-        items: u32,
-    ) -> Result<Duration> {
+    fn round(&self, fleet: &mut Fleet, publisher: &mut Publisher, items: u32) -> Result<Duration> {
         let request = publisher.request(items);
         publisher.connect()?;
         fleet.expect(items);
@@ -177,7 +192,13 @@ impl Bench<'_> {
     }
 
     fn sample(&mut self, figure: Figure, size: String, value: f64) {
-        self.samples.push(Sample { server: self.kind, figure, size, value });
+        self.samples.push(Sample {
+            pass: self.pass,
+            server: self.kind,
+            figure,
+            size,
+            value,
+        });
     }
 }
 
@@ -189,7 +210,10 @@ fn least_squares(points: &[(f64, f64)]) -> Option<f64> {
     let count = points.len() as f64;
     let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
     let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
-    let above: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let above: f64 = points
+        .iter()
+        .map(|(x, y)| (x - mean_x) * (y - mean_y))
+        .sum();
     let below: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
     Some(above / below)
 }

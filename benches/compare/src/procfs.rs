@@ -32,7 +32,11 @@ const TICK: u64 = 10_000_000;
 pub fn tree(root: u32) -> Vec<u32> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         if let Some(parent) = stat_field(pid, 4) {
@@ -43,7 +47,12 @@ pub fn tree(root: u32) -> Vec<u32> {
     let mut next = 0;
     while next < found.len() {
         let parent = u64::from(found[next]);
-        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(pid, _)| *pid),
+        );
         next += 1;
     }
     found
@@ -56,7 +65,9 @@ pub fn start_time(pid: u32) -> Option<u64> {
 
 /// True while the process exists and is not merely waiting to be reaped.
 pub fn alive(pid: u32, started: u64) -> bool {
-    let Some(stat) = stat_fields(pid) else { return false };
+    let Some(stat) = stat_fields(pid) else {
+        return false;
+    };
     let mut fields = stat.split(' ');
     fields.next() != Some("Z") && start_time(pid) == Some(started)
 }
@@ -82,7 +93,9 @@ pub fn pss(root: u32) -> Result<u64> {
         let path = format!("/proc/{pid}/smaps_rollup");
         let text = match fs::read_to_string(&path) {
             // A helper process that ended in between, a zombie: neither has memory.
-            Err(error) if pid != root && error.kind() != io::ErrorKind::PermissionDenied => continue,
+            Err(error) if pid != root && error.kind() != io::ErrorKind::PermissionDenied => {
+                continue;
+            }
             other => other.with_context(|| format!("reading {path}"))?,
         };
         let kilobytes: u64 = text
@@ -98,12 +111,24 @@ pub fn pss(root: u32) -> Result<u64> {
 
 /// Reads the CPU time of the tree.
 pub fn cpu(root: u32) -> CpuReading {
-    let mut reading = CpuReading { threads: HashMap::new(), ticks: HashMap::new() };
+    let mut reading = CpuReading {
+        threads: HashMap::new(),
+        ticks: HashMap::new(),
+    };
     for pid in tree(root) {
-        for entry in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let thread = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        for entry in fs::read_dir(format!("/proc/{pid}/task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let thread = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok());
             let text = fs::read_to_string(entry.path().join("schedstat")).ok();
-            let time = text.as_deref().and_then(|text| text.split(' ').next()?.parse().ok());
+            let time = text
+                .as_deref()
+                .and_then(|text| text.split(' ').next()?.parse().ok());
             if let (Some(thread), Some(time)) = (thread, time) {
                 reading.threads.insert(thread, time);
             }
@@ -118,7 +143,8 @@ pub fn cpu(root: u32) -> CpuReading {
 impl CpuReading {
     /// Forgets the threads and processes that `other` knows too.
     pub fn leave_out(&mut self, other: &Self) {
-        self.threads.retain(|thread, _| !other.threads.contains_key(thread));
+        self.threads
+            .retain(|thread, _| !other.threads.contains_key(thread));
         self.ticks.retain(|pid, _| !other.ticks.contains_key(pid));
     }
 
@@ -134,7 +160,9 @@ impl CpuReading {
 }
 
 fn grown(now: &HashMap<u32, u64>, then: &HashMap<u32, u64>) -> u64 {
-    now.iter().map(|(key, value)| value.saturating_sub(*then.get(key).unwrap_or(&0))).sum()
+    now.iter()
+        .map(|(key, value)| value.saturating_sub(*then.get(key).unwrap_or(&0)))
+        .sum()
 }
 
 /// Waits until the tree uses less than 1 % of a core for 300 ms, at most 5 s (a server with work
@@ -182,7 +210,10 @@ mod tests {
         io::BufRead::read_line(&mut io::BufReader::new(out), &mut line).unwrap();
         let found = tree(std::process::id());
         assert!(found.contains(&child.id()), "{found:?}");
-        assert!(found.contains(&line.trim().parse().unwrap()), "{found:?} without {line}");
+        assert!(
+            found.contains(&line.trim().parse().unwrap()),
+            "{found:?} without {line}"
+        );
         drop(child.stdin.take());
         child.wait().unwrap();
     }
@@ -194,7 +225,13 @@ mod tests {
             ticks: HashMap::from([(1, ticks)]),
         };
         let start = reading(5, 0);
-        assert_eq!(reading(1_000_005, 1).since(&start), Duration::from_millis(1));
-        assert_eq!(reading(1_000_005, 100).since(&start), Duration::from_secs(1));
+        assert_eq!(
+            reading(1_000_005, 1).since(&start),
+            Duration::from_millis(1)
+        );
+        assert_eq!(
+            reading(1_000_005, 100).since(&start),
+            Duration::from_secs(1)
+        );
     }
 }

@@ -40,7 +40,11 @@ pub struct Publisher {
 impl Publisher {
     /// Will publish to `addr`.
     pub fn new(door: Door, addr: SocketAddr) -> Self {
-        Self { door, addr, stream: None }
+        Self {
+            door,
+            addr,
+            stream: None,
+        }
     }
 
     /// What [`Self::send`] sends to publish `items` items.
@@ -85,7 +89,9 @@ impl Publisher {
         let stream = self.stream.as_mut().context("not connected")?;
         if self.door == Door::Floor {
             let mut failed = [0; 4];
-            stream.read_exact(&mut failed).context("the floor's answer")?;
+            stream
+                .read_exact(&mut failed)
+                .context("the floor's answer")?;
             match u32::from_be_bytes(failed) {
                 0 => return Ok(()),
                 failed => bail!("{failed} of the floor's writes did not fit: read faster"),
@@ -108,7 +114,10 @@ fn read_answer(stream: &mut impl Read) -> Result<()> {
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
             if !head.starts_with("http/1.1 200") && !head.starts_with("http/1.0 200") {
-                bail!("publishing was answered: {}", String::from_utf8_lossy(&answer));
+                bail!(
+                    "publishing was answered: {}",
+                    String::from_utf8_lossy(&answer)
+                );
             }
             let length: usize = head
                 .lines()
@@ -119,7 +128,10 @@ fn read_answer(stream: &mut impl Read) -> Result<()> {
                 return Ok(());
             }
         }
-        match stream.read(&mut buf).context("waiting for the answer to a publish")? {
+        match stream
+            .read(&mut buf)
+            .context("waiting for the answer to a publish")?
+        {
             0 => bail!("no answer to a publish"),
             n if answer.len() + n > MAX_ANSWER => bail!("the answer to a publish is too long"),
             n => answer.extend_from_slice(&buf[..n]),
@@ -137,7 +149,10 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
             ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", true),
             ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", false),
-            ("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", false),
+            (
+                "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+                false,
+            ),
             ("HTTP/1.1 200 OK\r\n\r\n", false),
         ];
         for (text, good) in cases {

@@ -53,7 +53,10 @@ impl Stop {
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&signalled))?;
         }
-        Ok(Self { signalled, deadline: Instant::now() + limit })
+        Ok(Self {
+            signalled,
+            deadline: Instant::now() + limit,
+        })
     }
 
     /// Goes on, or tells why not.

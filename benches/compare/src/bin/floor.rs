@@ -101,8 +101,14 @@ impl Floor {
                 self.slots.push(None);
                 self.slots.len() - 1
             });
-            self.poll.registry().register(&mut stream, Token(slot + 2), Interest::READABLE)?;
-            self.slots[slot] = Some(Subscriber { stream, matched: 0, open: false });
+            self.poll
+                .registry()
+                .register(&mut stream, Token(slot + 2), Interest::READABLE)?;
+            self.slots[slot] = Some(Subscriber {
+                stream,
+                matched: 0,
+                open: false,
+            });
         }
         Ok(())
     }
@@ -110,14 +116,18 @@ impl Floor {
     fn accept_control(&mut self) -> io::Result<()> {
         while let Some(mut stream) = accepted(&self.control)? {
             let token = Token(CONTROL_BASE + self.publishers.len());
-            self.poll.registry().register(&mut stream, token, Interest::READABLE)?;
+            self.poll
+                .registry()
+                .register(&mut stream, token, Interest::READABLE)?;
             self.publishers.insert(token, stream);
         }
         Ok(())
     }
 
     fn readable(&mut self, slot: usize) {
-        let Some(Some(subscriber)) = self.slots.get_mut(slot) else { return };
+        let Some(Some(subscriber)) = self.slots.get_mut(slot) else {
+            return;
+        };
         if !subscriber.readable(&self.answer) {
             self.slots[slot] = None;
             self.free.push(slot);
@@ -127,7 +137,9 @@ impl Floor {
     /// A command is 4 bytes, the number of items; the answer 4 bytes, the writes that failed.
     fn command(&mut self, token: Token) -> io::Result<()> {
         loop {
-            let Some(publisher) = self.publishers.get_mut(&token) else { return Ok(()) };
+            let Some(publisher) = self.publishers.get_mut(&token) else {
+                return Ok(());
+            };
             let mut count = [0; 4];
             match publisher.read(&mut count) {
                 Ok(4) => {}

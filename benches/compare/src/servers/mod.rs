@@ -101,9 +101,14 @@ impl Server {
         }
         let log = File::create(dir.join("log"))?;
         // A group of its own: Ctrl-C reaches this program, which ends the server in order.
-        command.process_group(0).current_dir(&dir).stdin(Stdio::piped());
+        command
+            .process_group(0)
+            .current_dir(&dir)
+            .stdin(Stdio::piped());
         command.stdout(log.try_clone()?).stderr(log);
-        let child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self {
             clients: nowhere,
@@ -213,7 +218,7 @@ impl Drop for Server {
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // It may have ended by itself in between.
-        drop(kill_process(pid, signal));
+        let _ = kill_process(pid, signal);
     }
 }
 
@@ -247,7 +252,10 @@ mod tests {
     #[test]
     fn addresses_are_found_in_a_log() {
         let log = "INFO x\nINFO clients: http://127.0.0.1:81\u{1b}[0m\ncontrol: http://[::1]:9";
-        assert_eq!(address(log, "clients"), Some("127.0.0.1:81".parse().unwrap()));
+        assert_eq!(
+            address(log, "clients"),
+            Some("127.0.0.1:81".parse().unwrap())
+        );
         assert_eq!(address(log, "control"), None);
         let log = format!("{log}\n");
         assert_eq!(address(&log, "control"), Some("[::1]:9".parse().unwrap()));

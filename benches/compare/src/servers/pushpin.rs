@@ -19,7 +19,10 @@ pub(super) fn configure(dir: &Path, backend: SocketAddr) -> Result<(SocketAddr, 
     fs::create_dir_all(dir.join("logs"))?;
     fs::write(dir.join("routes"), format!("* {backend}\n")).context("writing routes")?;
     // Both are held while they are chosen, so that they differ. Pushpin takes no port 0.
-    let sockets = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let sockets = [
+        TcpListener::bind("127.0.0.1:0")?,
+        TcpListener::bind("127.0.0.1:0")?,
+    ];
     let (clients, control) = (sockets[0].local_addr()?, sockets[1].local_addr()?);
     let text = text(dir, clients, control);
     fs::write(dir.join("pushpin.conf"), text).context("writing pushpin.conf")?;
