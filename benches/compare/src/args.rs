@@ -164,7 +164,7 @@ mod tests {
             .unwrap();
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
         assert!(args.held && !args.delivery && args.quick);
-        assert_eq!(args.limit, Duration::from_secs(120));
+        assert_eq!(args.limit, Duration::from_mins(2));
         let args = parsed("--streams 10,20 --minutes 3").unwrap().unwrap();
         assert_eq!(args.load.sizes, [10, 20]);
         assert_eq!((args.servers.len(), args.limit.as_secs()), (3, 180));

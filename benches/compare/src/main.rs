@@ -1,7 +1,7 @@
 //! The command behind `benches/run`: prepares, runs all passes, writes the table.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -100,12 +100,7 @@ fn programs(args: &mut Args, root: &Path, notes: &mut Vec<String>) -> Vec<Progra
 }
 
 /// Runs all steps; false when one failed or the run was stopped.
-fn measure(
-    args: &Args,
-    programs: &[Program],
-    results: &PathBuf,
-    report: &mut Report,
-) -> Result<bool> {
+fn measure(args: &Args, programs: &[Program], results: &Path, report: &mut Report) -> Result<bool> {
     let stop = Stop::watch(args.limit)?;
     let steps = plan::steps(args);
     let mut estimate = Estimate::default();
@@ -146,16 +141,16 @@ fn carry_out(
     step: Step,
     args: &Args,
     program: &Program,
-    stop: &Stop,
+    end: &Stop,
     report: &mut Report,
 ) -> Result<()> {
-    stop.check()?;
+    end.check()?;
     let mut bench = Bench {
         pass: step.pass,
         kind: step.kind,
         program: &program.path,
         load: &args.load,
-        stop,
+        stop: end,
         samples: &mut report.samples,
         others: &mut report.others,
     };

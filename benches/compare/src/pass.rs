@@ -139,8 +139,9 @@ impl Bench<'_> {
                 latency[latency.len() - 1],
             );
             if size <= self.load.burst_up_to {
-                let (micros, _) = self.rounds(pid, &mut fleet, &mut publisher, BURST)?;
+                let (micros, mut latency) = self.rounds(pid, &mut fleet, &mut publisher, BURST)?;
                 self.sample(Figure::Burst, thousands(size), micros);
+                self.sample(Figure::LatencyBurst, thousands(size), middle(&mut latency));
             }
         }
         procfs::settled(pid, self.stop)?;
@@ -200,6 +201,12 @@ impl Bench<'_> {
             value,
         });
     }
+}
+
+/// The middle one; 0 for none.
+fn middle(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The slope of the straight line that is nearest to `points`; none with fewer than two.

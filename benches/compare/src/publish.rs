@@ -97,16 +97,16 @@ impl Publisher {
                 failed => bail!("{failed} of the floor's writes did not fit: read faster"),
             }
         }
-        read_answer(stream)?;
-        if self.door == Door::HttpClose {
+        let kept = read_answer(stream)?;
+        if self.door == Door::HttpClose || !kept {
             self.stream = None;
         }
         Ok(())
     }
 }
 
-/// Reads one HTTP answer and checks that it is a 200.
-fn read_answer(stream: &mut impl Read) -> Result<()> {
+/// Reads one HTTP answer and checks that it is a 200; true when the connection stays.
+fn read_answer(stream: &mut impl Read) -> Result<bool> {
     let mut answer = Vec::new();
     let mut buf = [0; 4096];
     loop {
@@ -125,7 +125,7 @@ fn read_answer(stream: &mut impl Read) -> Result<()> {
                 .and_then(|value| value.trim().parse().ok())
                 .context("the answer to a publish has no Content-Length")?;
             if answer.len() >= end + 4 + length {
-                return Ok(());
+                return Ok(!head.lines().any(|line| line == "connection: close"));
             }
         }
         match stream

@@ -27,10 +27,12 @@ pub enum Figure {
     LatencyMedian,
     /// The same, the longest of a pass.
     LatencyMax,
+    /// The same for all items of a burst, the median of a pass.
+    LatencyBurst,
 }
 
 impl Figure {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Held,
         Self::HeldAfter,
         Self::SetUp,
@@ -38,6 +40,7 @@ impl Figure {
         Self::Burst,
         Self::LatencyMedian,
         Self::LatencyMax,
+        Self::LatencyBurst,
     ];
 
     fn key(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Figure {
             Self::Burst => "burst_delivery_us",
             Self::LatencyMedian => "last_client_ms_p50",
             Self::LatencyMax => "last_client_ms_max",
+            Self::LatencyBurst => "burst_last_client_ms_p50",
         }
     }
 
@@ -61,13 +65,19 @@ impl Figure {
             Self::Burst => "CPU µs per delivery, bursts of 100",
             Self::LatencyMedian => "publish to last client, ms, p50",
             Self::LatencyMax => "publish to last client, ms, max",
+            Self::LatencyBurst => "burst of 100 to last client, ms, p50",
         }
+    }
+
+    /// False for memory: the floor keeps next to none, so that a ratio to it says nothing.
+    fn compares(self) -> bool {
+        !matches!(self, Self::Held | Self::HeldAfter)
     }
 
     fn decimals(self) -> usize {
         match self {
             Self::Held | Self::HeldAfter => 0,
-            Self::SetUp | Self::LatencyMedian | Self::LatencyMax => 1,
+            Self::LatencyBurst | Self::LatencyMax | Self::LatencyMedian | Self::SetUp => 1,
             Self::Delivery | Self::Burst => 2,
         }
     }
@@ -236,6 +246,9 @@ impl Report {
 
     /// Median of the ratios of the passes in which both the server and the floor ran.
     fn ratio(&self, figure: Figure, size: &str, server: Kind) -> Option<f64> {
+        if !figure.compares() {
+            return None;
+        }
         let ratios: Vec<f64> = self
             .matching(figure, size, server)
             .filter_map(|sample| {

@@ -199,7 +199,9 @@ impl Server {
                 return;
             }
             if Instant::now() >= end {
-                left.iter().for_each(|pid| signal(*pid, Signal::KILL));
+                for pid in left {
+                    signal(pid, Signal::KILL);
+                }
                 drop(self.child.wait());
                 return;
             }
