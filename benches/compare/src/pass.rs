@@ -58,6 +58,8 @@ pub struct Bench<'a> {
     pub samples: &'a mut Vec<Sample>,
     /// Share of the machine that other programs used, in percent, by measurement.
     pub others: &'a mut Vec<f64>,
+    /// What a reader must know of.
+    pub notes: &'a mut Vec<String>,
 }
 
 impl Bench<'_> {
@@ -68,7 +70,7 @@ impl Bench<'_> {
     pub fn held(&mut self) -> Result<()> {
         let server = Server::start(self.kind, self.program, self.stop)?;
         self.hold(&server)
-            .with_context(|| format!("its last words: {}", server.last_words()))
+            .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
 
     fn hold(&mut self, server: &Server) -> Result<()> {
@@ -82,6 +84,8 @@ impl Bench<'_> {
             fleet.grow(size, self.stop)?;
             self.others.extend(busy.others());
             let after = procfs::settled(pid, self.stop)?;
+            // Again those that ended meanwhile.
+            fleet.grow(size, self.stop)?;
             let micros = after.since(&cpu).as_secs_f64() * 1e6 / opened;
             self.sample(Figure::SetUp, thousands(size), micros);
             cpu = after;
@@ -97,6 +101,7 @@ impl Bench<'_> {
             }
             points.push(point);
         }
+        self.note_lost(&fleet);
         if let Some(slope) = least_squares(&points) {
             self.sample(Figure::Held, "least squares".into(), slope);
         }
@@ -110,7 +115,7 @@ impl Bench<'_> {
     pub fn delivery(&mut self) -> Result<()> {
         let server = Server::start(self.kind, self.program, self.stop)?;
         self.deliver(&server)
-            .with_context(|| format!("its last words: {}", server.last_words()))
+            .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
 
     fn deliver(&mut self, server: &Server) -> Result<()> {
@@ -122,6 +127,7 @@ impl Bench<'_> {
         for &size in &self.load.sizes {
             fleet.grow(size, self.stop)?;
             procfs::settled(pid, self.stop)?;
+            fleet.grow(size, self.stop)?;
             for _ in 0..WARM_UP {
                 self.round(&mut fleet, &mut publisher, 1)?;
             }
@@ -144,6 +150,7 @@ impl Bench<'_> {
                 self.sample(Figure::LatencyBurst, thousands(size), middle(&mut latency));
             }
         }
+        self.note_lost(&fleet);
         procfs::settled(pid, self.stop)?;
         let grown = procfs::pss(pid)?.saturating_sub(empty) as f64;
         self.sample(
@@ -190,6 +197,19 @@ impl Bench<'_> {
         let took = start.elapsed();
         publisher.finish()?;
         Ok(took)
+    }
+
+    fn note_lost(&mut self, fleet: &Fleet) {
+        if fleet.lost() > 0 {
+            self.notes.push(format!(
+                "pass {}, {}: the server ended {} of {} streams while they were set up; they \
+                 were opened again",
+                self.pass,
+                self.kind,
+                fleet.lost(),
+                fleet.len()
+            ));
+        }
     }
 
     fn sample(&mut self, figure: Figure, size: String, value: f64) {

@@ -135,11 +135,20 @@ impl Server {
         self.child.id()
     }
 
-    /// The end of its output, for error messages.
+    /// The end of its output and of its log files, for error messages.
     pub fn last_words(&self) -> String {
-        let log = fs::read(self.dir.join("log")).unwrap_or_default();
-        let tail = &log[log.len().saturating_sub(2000)..];
-        String::from_utf8_lossy(tail).trim().to_owned()
+        let logs = fs::read_dir(self.dir.join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut words = String::new();
+        for path in std::iter::once(self.dir.join("log")).chain(logs.map(|entry| entry.path())) {
+            let log = fs::read(path).unwrap_or_default();
+            let tail = &log[log.len().saturating_sub(1000)..];
+            words.push_str(String::from_utf8_lossy(tail).trim());
+            words.push('\n');
+        }
+        words
     }
 
     /// Waits for both ports: `known` ones until they accept, others until the log names them.
