@@ -1,0 +1,187 @@
+//! The command line.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{pass::Load, servers::Kind};
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Measures what held streams cost: PSS bytes per stream, CPU time per delivery and set-up, latency.
+Servers: the floor (a program that only writes), gripd, and Debian's pushpin, in turn.
+
+benches/run [OPTION]...
+
+  --quick          up to 5,000 streams, shorter; at most 2 minutes after building
+  --only NAME      only this server (floor, gripd, pushpin) or these figures (held, delivery);
+                   may be given more than once
+  --passes N       passes over all servers (3)
+  --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000)
+  --minutes N      stop after so many minutes, with what there is (45; with --quick 2)
+  --help           this
+
+Environment: GRIPD_BIN and PUSHPIN_BIN name other programs; GRIPD_... settings reach gripd.
+Results: target/bench/results.md and target/bench/results.json, written after every step.
+Exit code: 0 complete, 1 something failed or was interrupted, 2 wrong use.
+";
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Args {
+    /// Servers, in the order of a pass.
+    pub servers: Vec<Kind>,
+    /// Measure memory and set-up.
+    pub held: bool,
+    /// Measure deliveries.
+    pub delivery: bool,
+    /// Passes over all servers.
+    pub passes: u32,
+    /// How much in each.
+    pub load: Load,
+    /// How long the run may take, builds left out.
+    pub limit: Duration,
+    /// `--quick`.
+    pub quick: bool,
+}
+
+impl Args {
+    /// Reads arguments; `None` when help is asked for.
+    ///
+    /// # Errors
+    /// An argument is not known or has no value that makes sense.
+    pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
+        let mut arguments = arguments.collect::<Vec<_>>().into_iter();
+        let mut only = Vec::new();
+        let (mut quick, mut passes, mut streams, mut minutes) = (false, 3, None, None);
+        while let Some(argument) = arguments.next() {
+            let (name, attached) = match argument.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+                None => (argument, None),
+            };
+            let mut value = || {
+                attached
+                    .clone()
+                    .or_else(|| arguments.next())
+                    .with_context(|| format!("{name} needs a value"))
+            };
+            match name.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--quick" => quick = true,
+                "--only" => only.extend(value()?.split(',').map(str::to_owned)),
+                "--passes" => passes = number(&name, &value()?, 1, 100)?,
+                "--streams" => streams = Some(sizes(&value()?)?),
+                "--minutes" => minutes = Some(number(&name, &value()?, 1, 600)?),
+                other => bail!("unknown argument {other}"),
+            }
+        }
+        let mut args = Self::sized(quick, streams);
+        args.passes = passes;
+        if let Some(minutes) = minutes {
+            args.limit = Duration::from_secs(60 * u64::from(minutes));
+        }
+        args.narrow(&only)?;
+        Ok(Some(args))
+    }
+
+    fn sized(quick: bool, streams: Option<Vec<usize>>) -> Self {
+        let default: &[usize] = if quick {
+            &[1000, 5000]
+        } else {
+            &[1000, 5000, 15_000]
+        };
+        Self {
+            servers: Kind::ALL.to_vec(),
+            held: true,
+            delivery: true,
+            passes: 3,
+            load: Load {
+                sizes: streams.unwrap_or_else(|| default.to_vec()),
+                // A burst is 100 deliveries to each stream: most of the time with Pushpin.
+                burst_up_to: if quick { 1000 } else { usize::MAX },
+                rounds: if quick { 3 } else { 5 },
+                time: Duration::from_millis(if quick { 500 } else { 2000 }),
+            },
+            limit: Duration::from_secs(60 * if quick { 2 } else { 45 }),
+            quick,
+        }
+    }
+
+    fn narrow(&mut self, only: &[String]) -> Result<()> {
+        let (mut servers, mut figures) = (Vec::new(), Vec::new());
+        for name in only {
+            match name.as_str() {
+                "held" | "delivery" => figures.push(name.as_str()),
+                other => {
+                    let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
+                    servers.push(known.with_context(|| {
+                        format!("--only {other}: allowed are floor, gripd, pushpin, held, delivery")
+                    })?);
+                }
+            }
+        }
+        if !servers.is_empty() {
+            self.servers.retain(|kind| servers.contains(kind));
+        }
+        if !figures.is_empty() {
+            self.held = figures.contains(&"held");
+            self.delivery = figures.contains(&"delivery");
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str, text: &str, least: u32, most: u32) -> Result<u32> {
+    match text.parse() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => bail!("{name} {text}: a number from {least} to {most} is needed"),
+    }
+}
+
+fn sizes(text: &str) -> Result<Vec<usize>> {
+    let mut sizes = Vec::new();
+    for part in text.split(',') {
+        sizes.push(number("--streams", part, 1, 1_000_000)? as usize);
+    }
+    if sizes.windows(2).any(|pair| pair[0] >= pair[1]) {
+        bail!("--streams {text}: each number must be above the one before");
+    }
+    Ok(sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Option<Args>> {
+        Args::parse(text.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn only_takes_servers_and_figures() {
+        let args = parsed("--quick --only pushpin,floor --only=held")
+            .unwrap()
+            .unwrap();
+        assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
+        assert!(args.held && !args.delivery && args.quick);
+        assert_eq!(args.limit, Duration::from_mins(2));
+        let args = parsed("--streams 10,20 --minutes 3").unwrap().unwrap();
+        assert_eq!(args.load.sizes, [10, 20]);
+        assert_eq!((args.servers.len(), args.limit.as_secs()), (3, 180));
+    }
+
+    #[test]
+    fn wrong_use_is_told() {
+        for text in [
+            "--only nginx",
+            "--only",
+            "--passes 0",
+            "--streams 5,5",
+            "--streams x",
+            "-q",
+        ] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
+        assert!(parsed("--help").unwrap().is_none());
+    }
+}

@@ -1,0 +1,24 @@
+//! Measures what a push proxy costs: bytes per held stream, CPU time per delivery, latency.
+//!
+//! One pass of one server is: start it ([`servers`]), hold streams through it ([`clients`]) that a
+//! tiny [`backend`] turns into holds, publish ([`publish`]), and read the server's memory and CPU
+//! time from the kernel ([`procfs`]). [`pass`] is that list of steps, [`plan`] says which passes
+//! run and in which order, [`report`] turns samples into a table. `bin/floor.rs` is the program
+//! that everything is compared with.
+//!
+//! The load generator is one thread with one `epoll`; the backend is another. Neither is part of
+//! any figure, since only the processes of the server are looked at.
+
+pub mod args;
+pub mod backend;
+pub mod clients;
+pub mod machine;
+pub mod pass;
+pub mod plan;
+pub mod prepare;
+pub mod procfs;
+pub mod publish;
+pub mod report;
+pub mod servers;
+pub mod stop;
+pub mod wire;

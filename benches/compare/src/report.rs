@@ -1,0 +1,330 @@
+//! From samples to a table: medians with spread, and ratios to the floor.
+//!
+//! A ratio is taken within each pass, where both ran within a minute of each other, and the median
+//! of those ratios is shown. Written after every step, so that an interrupted run keeps its rows.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::servers::Kind;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Figure {
+    /// Bytes per stream that has not been published to.
+    Held,
+    /// Bytes per stream after the deliveries, counted from the empty server.
+    HeldAfter,
+    /// CPU time to set up a stream.
+    SetUp,
+    /// CPU time per delivery, one item at a time.
+    Delivery,
+    /// CPU time per delivery in bursts.
+    Burst,
+    /// Publish to the last client's read, the median of a pass.
+    LatencyMedian,
+    /// The same, the longest of a pass.
+    LatencyMax,
+    /// The same for all items of a burst, the median of a pass.
+    LatencyBurst,
+}
+
+impl Figure {
+    const ALL: [Self; 8] = [
+        Self::Held,
+        Self::HeldAfter,
+        Self::SetUp,
+        Self::Delivery,
+        Self::Burst,
+        Self::LatencyMedian,
+        Self::LatencyMax,
+        Self::LatencyBurst,
+    ];
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Held => "held_bytes",
+            Self::HeldAfter => "held_bytes_after_traffic",
+            Self::SetUp => "set_up_us",
+            Self::Delivery => "delivery_us",
+            Self::Burst => "burst_delivery_us",
+            Self::LatencyMedian => "last_client_ms_p50",
+            Self::LatencyMax => "last_client_ms_max",
+            Self::LatencyBurst => "burst_last_client_ms_p50",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Held => "PSS bytes per held stream",
+            Self::HeldAfter => "the same after traffic, from empty",
+            Self::SetUp => "CPU µs per set-up of a stream",
+            Self::Delivery => "CPU µs per delivery, one item at a time",
+            Self::Burst => "CPU µs per delivery, bursts of 100",
+            Self::LatencyMedian => "publish to last client, ms, p50",
+            Self::LatencyMax => "publish to last client, ms, max",
+            Self::LatencyBurst => "burst of 100 to last client, ms, p50",
+        }
+    }
+
+    /// False for memory: the floor keeps next to none, so that a ratio to it says nothing.
+    fn compares(self) -> bool {
+        !matches!(self, Self::Held | Self::HeldAfter)
+    }
+
+    fn decimals(self) -> usize {
+        match self {
+            Self::Held | Self::HeldAfter => 0,
+            Self::LatencyBurst | Self::LatencyMax | Self::LatencyMedian | Self::SetUp => 1,
+            Self::Delivery | Self::Burst => 2,
+        }
+    }
+}
+
+/// One value of one pass.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The pass, from 1.
+    pub pass: u32,
+    /// Of which server.
+    pub server: Kind,
+    /// What.
+    pub figure: Figure,
+    /// At which number of streams.
+    pub size: String,
+    /// The value, in the figure's unit.
+    pub value: f64,
+}
+
+/// A run as it is written down.
+#[derive(Debug)]
+pub struct Report {
+    /// All values so far.
+    pub samples: Vec<Sample>,
+    /// Percent of the machine used by other programs, by measurement.
+    pub others: Vec<f64>,
+    /// What a reader must know: skipped, failed, interrupted, busy.
+    pub notes: Vec<String>,
+    /// The machine, commit and versions.
+    pub machine: Value,
+    /// Servers, as columns.
+    pub servers: Vec<Kind>,
+    /// What was asked for.
+    pub settings: Value,
+}
+
+impl Report {
+    /// Writes `results.md` and `results.json` into `dir`.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+        fs::write(dir.join("results.md"), self.markdown())?;
+        fs::write(dir.join("results.json"), format!("{:#}\n", self.json()))?;
+        Ok(())
+    }
+
+    /// The table and what belongs to it.
+    pub fn markdown(&self) -> String {
+        let mut out = String::from("| figure | streams |");
+        for server in &self.servers {
+            let _ = write!(out, " {server} |");
+        }
+        out.push_str("\n|---|---|");
+        out.push_str(&"---|".repeat(self.servers.len()));
+        out.push('\n');
+        for (figure, size) in self.rows() {
+            let _ = write!(out, "| {} | {size} |", figure.title());
+            for &server in &self.servers {
+                let _ = write!(out, " {} |", self.cell(figure, &size, server));
+            }
+            out.push('\n');
+        }
+        out.push_str(
+            "\nMedian of the passes (least..most) and ratio to the floor within a pass. The \
+             floor asks no backend.\n\n",
+        );
+        for (name, value) in self.machine.as_object().into_iter().flatten() {
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            let _ = writeln!(out, "- {name}: {text}");
+        }
+        let _ = writeln!(out, "- settings: {}", self.settings);
+        for note in self.all_notes() {
+            let _ = writeln!(out, "- **note**: {note}");
+        }
+        out
+    }
+
+    fn cell(&self, figure: Figure, size: &str, server: Kind) -> String {
+        let values = self.values(figure, size, server);
+        let Some(spread) = Spread::of(&values) else {
+            return "–".into();
+        };
+        let decimals = figure.decimals();
+        let mut cell = format!(
+            "{:.decimals$} ({:.decimals$}..{:.decimals$})",
+            spread.median, spread.least, spread.most
+        );
+        if server != Kind::Floor
+            && let Some(ratio) = self.ratio(figure, size, server)
+        {
+            let _ = write!(cell, " ×{ratio:.2}");
+        }
+        cell
+    }
+
+    fn json(&self) -> Value {
+        let mut results = Vec::new();
+        for (figure, size) in self.rows() {
+            for &server in &self.servers {
+                let values = self.values(figure, &size, server);
+                let Some(spread) = Spread::of(&values) else {
+                    continue;
+                };
+                results.push(json!({
+                    "figure": figure.key(), "streams": size, "server": server.name(),
+                    "median": spread.median, "min": spread.least, "max": spread.most,
+                    "passes": values, "ratio_to_floor": self.ratio(figure, &size, server),
+                }));
+            }
+        }
+        json!({
+            "machine": self.machine, "settings": self.settings,
+            "notes": self.all_notes(), "results": results,
+        })
+    }
+
+    fn all_notes(&self) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if let Some(spread) = Spread::of(&self.others) {
+            notes.push(format!(
+                "other programs used {:.0} % of the machine while measuring (median; at worst \
+                 {:.0} %)",
+                spread.median, spread.most
+            ));
+        }
+        notes
+    }
+
+    /// Figures in their order, sizes in that of their appearance.
+    fn rows(&self) -> Vec<(Figure, String)> {
+        let mut rows: Vec<(Figure, String)> = Vec::new();
+        for figure in Figure::ALL {
+            for sample in self.samples.iter().filter(|sample| sample.figure == figure) {
+                if !rows
+                    .iter()
+                    .any(|row| row.0 == figure && row.1 == sample.size)
+                {
+                    rows.push((figure, sample.size.clone()));
+                }
+            }
+        }
+        rows
+    }
+
+    fn values(&self, figure: Figure, size: &str, server: Kind) -> Vec<f64> {
+        self.matching(figure, size, server)
+            .map(|sample| sample.value)
+            .collect()
+    }
+
+    fn matching<'a>(
+        &'a self,
+        figure: Figure,
+        size: &'a str,
+        server: Kind,
+    ) -> impl Iterator<Item = &'a Sample> {
+        self.samples.iter().filter(move |sample| {
+            sample.figure == figure && sample.size == size && sample.server == server
+        })
+    }
+
+    /// Median of the ratios of the passes in which both the server and the floor ran.
+    fn ratio(&self, figure: Figure, size: &str, server: Kind) -> Option<f64> {
+        if !figure.compares() {
+            return None;
+        }
+        let ratios: Vec<f64> = self
+            .matching(figure, size, server)
+            .filter_map(|sample| {
+                let floor = self
+                    .matching(figure, size, Kind::Floor)
+                    .find(|floor| floor.pass == sample.pass)?;
+                (floor.value > 0.0).then_some(sample.value / floor.value)
+            })
+            .collect();
+        Spread::of(&ratios).map(|spread| spread.median)
+    }
+}
+
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (least, most) = (*sorted.first()?, *sorted.last()?);
+        let middle = sorted.len() / 2;
+        let median = if sorted.len().is_multiple_of(2) {
+            f64::midpoint(sorted[middle - 1], sorted[middle])
+        } else {
+            sorted[middle]
+        };
+        Some(Self {
+            least,
+            median,
+            most,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(pass: u32, server: Kind, value: f64) -> Sample {
+        Sample {
+            pass,
+            server,
+            figure: Figure::Delivery,
+            size: "1,000".into(),
+            value,
+        }
+    }
+
+    #[test]
+    fn ratios_are_taken_within_a_pass() {
+        let report = Report {
+            samples: vec![
+                sample(1, Kind::Floor, 2.0),
+                sample(1, Kind::Gripd, 4.0),
+                sample(2, Kind::Floor, 4.0),
+                sample(2, Kind::Gripd, 4.0),
+                sample(3, Kind::Floor, 3.0),
+                sample(3, Kind::Gripd, 4.5),
+            ],
+            others: vec![],
+            notes: vec![],
+            machine: json!({ "cpu": "x" }),
+            servers: vec![Kind::Floor, Kind::Gripd, Kind::Pushpin],
+            settings: json!({}),
+        };
+        let text = report.markdown();
+        let row = text.lines().nth(2).unwrap();
+        assert_eq!(
+            row,
+            "| CPU µs per delivery, one item at a time | 1,000 | 3.00 (2.00..4.00) | \
+             4.00 (4.00..4.50) ×1.50 | – |"
+        );
+        assert_eq!(report.json()["results"][1]["ratio_to_floor"], json!(1.5));
+    }
+}

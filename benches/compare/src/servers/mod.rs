@@ -1,0 +1,274 @@
+//! The servers that are compared: how each is started, when it is ready, and how it ends.
+//!
+//! A server runs in a folder of its own that is removed afterwards, with its output in a file
+//! there. It is ended by the process ids noted when it started, together with their start times,
+//! so that nothing else is ever hit, also when the run is interrupted. Where `setpriv` exists,
+//! servers also get a SIGTERM from the kernel should this program be killed.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{backend::Backend, procfs, publish::Door, stop::Stop};
+
+mod pushpin;
+
+const READY_WITHIN: Duration = Duration::from_secs(15);
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The floor program.
+    Floor,
+    /// This project.
+    Gripd,
+    /// Debian's package.
+    Pushpin,
+}
+
+impl Kind {
+    /// All, in the order of a pass.
+    pub const ALL: [Self; 3] = [Self::Floor, Self::Gripd, Self::Pushpin];
+
+    /// As it is called in tables and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Gripd => "gripd",
+            Self::Pushpin => "pushpin",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A running server; ended when dropped.
+#[derive(Debug)]
+pub struct Server {
+    /// Where streams connect.
+    pub clients: SocketAddr,
+    /// Where items are published.
+    pub control: SocketAddr,
+    /// In which way.
+    pub door: Door,
+    child: Child,
+    /// Every process it had, by pid and start time.
+    members: Vec<(u32, u64)>,
+    dir: PathBuf,
+    /// Behind the proxies; outlives the server.
+    _backend: Backend,
+}
+
+impl Server {
+    /// Starts `program` as `kind` and waits until it is ready.
+    ///
+    /// # Errors
+    /// It cannot be started or is not ready in time (its last output is part of the error); the
+    /// run is to stop.
+    pub fn start(kind: Kind, program: &Path, stop: &Stop) -> Result<Self> {
+        let backend = Backend::start()?;
+        let dir = std::env::temp_dir().join(format!("gripd-bench-{}-{kind}", std::process::id()));
+        drop(fs::remove_dir_all(&dir));
+        fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
+        let mut command = with_death_signal(program);
+        let mut known = None;
+        match kind {
+            Kind::Floor => {}
+            Kind::Gripd => {
+                command.args(["--route", &format!("* {}", backend.addr)]);
+                command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+            }
+            Kind::Pushpin => {
+                let ports = pushpin::configure(&dir, backend.addr)?;
+                command.arg(format!("--config={}", dir.join("pushpin.conf").display()));
+                known = Some(ports);
+            }
+        }
+        let log = File::create(dir.join("log"))?;
+        // A group of its own: Ctrl-C reaches this program, which ends the server in order.
+        command
+            .process_group(0)
+            .current_dir(&dir)
+            .stdin(Stdio::piped());
+        command.stdout(log.try_clone()?).stderr(log);
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self {
+            clients: nowhere,
+            control: nowhere,
+            door: match kind {
+                Kind::Floor => Door::Floor,
+                Kind::Gripd => Door::HttpKeepAlive,
+                Kind::Pushpin => Door::HttpClose,
+            },
+            child,
+            members: Vec::new(),
+            dir,
+            _backend: backend,
+        };
+        (server.clients, server.control) = server
+            .ready(known, stop)
+            .with_context(|| format!("{kind} did not start; it said:\n{}", server.last_words()))?;
+        server.note_members();
+        Ok(server)
+    }
+
+    /// The root of its process tree.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The end of its output and of its log files, for error messages.
+    pub fn last_words(&self) -> String {
+        let logs = fs::read_dir(self.dir.join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut words = String::new();
+        for path in std::iter::once(self.dir.join("log")).chain(logs.map(|entry| entry.path())) {
+            let log = fs::read(path).unwrap_or_default();
+            let tail = &log[log.len().saturating_sub(1000)..];
+            words.push_str(String::from_utf8_lossy(tail).trim());
+            words.push('\n');
+        }
+        words
+    }
+
+    /// Waits for both ports: `known` ones until they accept, others until the log names them.
+    fn ready(
+        &mut self,
+        known: Option<(SocketAddr, SocketAddr)>,
+        stop: &Stop,
+    ) -> Result<(SocketAddr, SocketAddr)> {
+        let end = Instant::now() + READY_WITHIN;
+        while Instant::now() < end {
+            stop.pause(Duration::from_millis(50))?;
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended with {status}");
+            }
+            if let Some((clients, control)) = known {
+                if accepts(clients) && accepts(control) {
+                    return Ok((clients, control));
+                }
+            } else {
+                let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+                if let (Some(clients), Some(control)) =
+                    (address(&log, "clients"), address(&log, "control"))
+                {
+                    return Ok((clients, control));
+                }
+            }
+        }
+        bail!("not ready after {} s", READY_WITHIN.as_secs())
+    }
+
+    fn note_members(&mut self) {
+        for pid in procfs::tree(self.child.id()) {
+            if let Some(started) = procfs::start_time(pid)
+                && !self.members.contains(&(pid, started))
+            {
+                self.members.push((pid, started));
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.note_members();
+        drop(self.child.stdin.take());
+        if matches!(self.child.try_wait(), Ok(None)) {
+            signal(self.child.id(), Signal::TERM);
+        }
+        let end = Instant::now() + END_WITHIN;
+        loop {
+            let running = matches!(self.child.try_wait(), Ok(None));
+            let left: Vec<u32> = self
+                .members
+                .iter()
+                .filter(|(pid, started)| procfs::alive(*pid, *started))
+                .map(|(pid, _)| *pid)
+                .collect();
+            if !running && left.is_empty() {
+                return;
+            }
+            if Instant::now() >= end {
+                for pid in left {
+                    signal(pid, Signal::KILL);
+                }
+                drop(self.child.wait());
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // It may have ended by itself in between.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// `program`, to be told by the kernel when this program dies.
+fn with_death_signal(program: &Path) -> Command {
+    let setpriv = Path::new("/usr/bin/setpriv");
+    if !setpriv.exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
+}
+
+fn accepts(addr: SocketAddr) -> bool {
+    std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).is_ok()
+}
+
+/// The address of the first `WHAT: http://ADDRESS` of a log.
+fn address(log: &str, what: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(&format!("{what}: http://"))?;
+    let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)));
+    // Without anything behind it, the line may not be complete yet.
+    rest[..end?].parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_found_in_a_log() {
+        let log = "INFO x\nINFO clients: http://127.0.0.1:81\u{1b}[0m\ncontrol: http://[::1]:9";
+        assert_eq!(
+            address(log, "clients"),
+            Some("127.0.0.1:81".parse().unwrap())
+        );
+        assert_eq!(address(log, "control"), None);
+        let log = format!("{log}\n");
+        assert_eq!(address(&log, "control"), Some("[::1]:9".parse().unwrap()));
+    }
+}
