@@ -139,7 +139,7 @@ impl Core {
     ) -> Result<(), Error> {
         let buffer = self.settings.limits.connection_buffer;
         let holder = Holder::new(&self.hub, self.index, buffer);
-        tokio::task::spawn_local(Rc::clone(&holder).run());
+        let shard = tokio::task::spawn_local(Rc::clone(&holder).run());
         let forwarder = Forwarder::new(Arc::clone(&self.settings), Arc::clone(&self.routes));
         let front = Front::new(
             &self.settings,
@@ -167,8 +167,16 @@ impl Core {
             let listener = TcpListener::from_std(listener)?;
             tokio::task::spawn_local(control::serve(listener, Arc::clone(&context)));
         }
-        // An error means that the sender is gone, which is as good as a stop.
-        let _ = self.stop.wait_for(|stop| *stop).await;
+        tokio::select! {
+            // An error means that the sender is gone, which is as good as a stop.
+            _ = self.stop.wait_for(|stop| *stop) => {}
+            // A panic in one connection's task ends that connection. One in the shard would leave
+            // everybody waiting in silence: better to be started anew.
+            _ = shard => {
+                tracing::error!("a shard has failed: this is a bug in gripd; ending");
+                std::process::abort();
+            }
+        }
         for task in accepting {
             task.abort();
         }
