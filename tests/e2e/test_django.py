@@ -29,7 +29,7 @@ def test_event_of_a_management_command_reaches_every_client(make_site, clients, 
 
 
 def test_django_sees_a_valid_signature(make_site):
-    """django-grip checks `Grip-Sig` with the key `changeme`; a client's own does not get through."""
+    """django-grip checks `Grip-Sig` with the key `changeme`; a forged one does not get through."""
     site = make_site(key="changeme")
     assert get_json(site.proxy.url("/proxied/")) == {"proxied": True, "signed": True}
     forged = {"Grip-Sig": "e30.e30.e30"}
