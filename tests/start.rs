@@ -9,12 +9,16 @@
 
 mod support;
 
-use std::{net::TcpListener, process::Output};
+use std::{
+    net::TcpListener,
+    process::Output,
+    sync::{Mutex, mpsc},
+};
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
-use support::{Backend, Gripd, Head, Setup, run_to_end};
+use support::{Backend, Gripd, Head, PATIENCE, Setup, instruct, run_to_end};
 
 fn texts(output: &Output) -> String {
     format!(
@@ -202,6 +206,38 @@ fn sigterm_ends_it_cleanly() {
     assert_eq!(gripd.wait_exit().code(), Some(0));
     assert!(held.wait_closed());
     drop(idle);
+}
+
+/// A hold that begins while the server stops ends at once, and properly: it must neither be cut
+/// nor keep the server from stopping.
+#[test]
+fn a_hold_that_begins_while_it_stops_ends_properly() {
+    let (asked, seen) = mpsc::channel();
+    let (go_on, told) = mpsc::channel::<()>();
+    let (asked, told) = (Mutex::new(asked), Mutex::new(told));
+    let backend = Backend::start(move |request, reply| {
+        let _ = asked.lock().unwrap().send(());
+        let _ = told.lock().unwrap().recv_timeout(PATIENCE);
+        let mode = request.head.target().trim_start_matches('/');
+        let hold = format!("Grip-Hold: {mode}");
+        reply.send(instruct(&[&hold, "Grip-Channel: c"], "hi\n"));
+    });
+    let mut gripd = Gripd::start(|c| {
+        c.route(format!("* {}", backend.addr))
+            .set("TIMEOUTS_DRAIN", "15m")
+    });
+    let mut stream = gripd.get("/stream");
+    let mut poll = gripd.get("/response");
+    for _ in 0..2 {
+        seen.recv_timeout(PATIENCE).expect("the backend was asked");
+    }
+    gripd.signal("TERM");
+    gripd.wait_log("stopping");
+    go_on.send(()).unwrap();
+    go_on.send(()).unwrap();
+    assert_eq!(stream.response().text(), "hi\n");
+    assert_eq!(poll.response().text(), "hi\n");
+    assert_eq!(gripd.wait_exit().code(), Some(0));
 }
 
 #[test]

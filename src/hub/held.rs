@@ -2,7 +2,7 @@
 //! the shard.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -21,6 +21,8 @@ pub struct Holder<W> {
     began: Instant,
     /// The shard's loop sleeps until then (since it began).
     sleeps_until: RefCell<Option<Duration>>,
+    /// Every hold has been ended; one that begins now ends at once.
+    draining: Cell<bool>,
 }
 
 /// A request held in a shard. Dropping it lets the request go.
@@ -42,6 +44,7 @@ impl<W: Wire> Holder<W> {
             inbox: Arc::clone(&hub.inboxes[index]),
             began: Instant::now(),
             sleeps_until: RefCell::new(None),
+            draining: Cell::new(false),
         })
     }
 
@@ -50,6 +53,9 @@ impl<W: Wire> Holder<W> {
     pub fn hold(self: &Rc<Self>, ask: &Ask<'_>) -> Held<W> {
         let now = self.began.elapsed();
         let slot = self.shard.borrow_mut().subscribe(ask, now);
+        if self.draining.get() {
+            self.shard.borrow_mut().end(slot);
+        }
         self.rouse(
             now + ask
                 .timeout
@@ -71,9 +77,13 @@ impl<W: Wire> Holder<W> {
         self.len() == 0
     }
 
-    /// Ends every hold properly: streams end, long-polls get their timeout's answer.
+    /// Ends every hold properly, and each that begins later: streams end, long-polls get their
+    /// timeout's answer. What was published before goes out first.
     pub fn drain(&self) {
-        self.shard.borrow_mut().end_all();
+        self.draining.set(true);
+        let mut shard = self.shard.borrow_mut();
+        shard.catch_up(&self.inbox, self.began.elapsed());
+        shard.end_all();
     }
 
     /// Wakes the loop when it would sleep past `due`.

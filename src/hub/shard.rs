@@ -201,21 +201,40 @@ impl<W: Wire> Shard<W> {
         }
     }
 
+    /// Delivers at once all that was published before this call. A pass under way is finished too:
+    /// what it has noted for a stream must not come behind the stream's end.
+    pub(super) fn catch_up(&mut self, inbox: &Inbox, now: Duration) {
+        // The first round finishes the pass under way and takes the inbox as it is now.
+        for _ in 0..2 {
+            self.work(inbox, now, || false);
+            while !self.pass.is_over() || self.has_left_over() {
+                self.work(inbox, now, || false);
+            }
+        }
+    }
+
     /// Ends every hold properly.
     pub(super) fn end_all(&mut self) {
-        let end = Rc::new(Piece::end());
-        for (_, subscriber) in self
-            .subscribers
-            .iter_mut()
-            .filter(|(_, one)| !one.is_over())
-        {
-            match subscriber.mode {
-                Mode::Response => subscriber.tell(Event::Timeout),
-                Mode::Stream => {
-                    let written = subscriber.outlet.send(&end);
-                    subscriber.written(&written);
-                    subscriber.end();
-                }
+        let slots: Vec<usize> = self.subscribers.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.end(narrow(slot));
+        }
+    }
+
+    /// Ends one hold properly: a stream with its end, a long-poll as if its time were over.
+    pub(super) fn end(&mut self, slot: u32) {
+        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        if subscriber.is_over() {
+            return;
+        }
+        match subscriber.mode {
+            Mode::Response => subscriber.tell(Event::Timeout),
+            Mode::Stream => {
+                let written = subscriber.outlet.send(&Rc::new(Piece::end()));
+                subscriber.written(&written);
+                subscriber.end();
             }
         }
     }

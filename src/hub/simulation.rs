@@ -100,6 +100,9 @@ impl World {
                 _ => self.work(),
             }
         }
+        if self.below(2) == 0 {
+            self.drain();
+        }
         self.settle();
         for index in 0..self.clients.len() {
             self.judge(index);
@@ -271,6 +274,18 @@ impl World {
         let stop = self.below(3) == 0;
         let inbox = self.hub.inboxes[index].clone();
         self.shards[index].work(&inbox, Duration::from_millis(self.now), || stop);
+    }
+
+    /// The server stops, at whatever point: what was published goes out, then every hold ends.
+    fn drain(&mut self) {
+        for (shard, inbox) in self.shards.iter_mut().zip(&self.hub.inboxes) {
+            shard.catch_up(inbox, Duration::from_millis(self.now));
+            shard.end_all();
+        }
+        for client in &mut self.clients {
+            client.closed |= client.mode == Mode::Stream;
+            client.deadline = client.deadline.min(self.now);
+        }
     }
 
     /// Everybody reads everything.
