@@ -231,6 +231,34 @@ fn the_rest_of_a_body_never_becomes_a_request() {
     }
 }
 
+/// An instruct counts when all of it is there, even if its beginning came before the end of the
+/// request it answers.
+#[test]
+fn an_instruct_that_began_before_the_requests_end_holds() {
+    let (begun, seen) = mpsc::channel();
+    let (go_on, told) = mpsc::channel::<()>();
+    let (begun, told) = (Mutex::new(begun), Mutex::new(told));
+    let backend = Backend::early(move |_, reply| {
+        reply.send(
+            "HTTP/1.1 200 OK\r\nGrip-Hold: stream\r\nGrip-Channel: c\r\n\
+             Content-Length: 6\r\n\r\nhi\n",
+        );
+        let _ = begun.lock().unwrap().send(());
+        let _ = told.lock().unwrap().recv_timeout(PATIENCE);
+        reply.send("ho\n");
+    });
+    let gripd = Gripd::before(&backend);
+    let mut client = gripd.client();
+    client.send("POST /s HTTP/1.1\r\nHost: h.test\r\nContent-Length: 10\r\n\r\n12345");
+    seen.recv_timeout(PATIENCE).expect("the backend was asked");
+    client.send("67890GET /next HTTP/1.1\r\nHost: h.test\r\n\r\n");
+    go_on.send(()).unwrap();
+    assert!(client.head().is_chunked());
+    client.expect_stream("hi\nho\n");
+    assert_eq!(gripd.push("c", "one\n"), 1);
+    client.expect_stream("one\n");
+}
+
 #[test]
 fn a_posted_body_does_not_hinder_a_hold() {
     let (gripd, backend) = with_pages(vec![]);

@@ -1,7 +1,7 @@
 //! The client's request body on its way to a backend. What is read is kept up to a limit, so that
 //! the request can be made again: at the next target, after a stale connection, for a hold.
 //!
-//! One reads at a time; a newer reader ends the older one.
+//! One reads at a time; the older reader of two gets nothing more.
 
 use std::{
     cell::RefCell,
@@ -374,7 +374,12 @@ impl Body for Reader {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
-        self.upload.poll_as(self.owner, cx)
+        match self.upload.poll_as(self.owner, cx) {
+            // Not an error: it would end the connection, whose answer may still be on its way. The
+            // connection goes with its lease.
+            Poll::Ready(Some(Err(UploadError::Superseded))) => Poll::Pending,
+            other => other,
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -48,6 +48,11 @@ async fn text(reader: Reader) -> Result<String, UploadError> {
     Ok(String::from_utf8(read.to_bytes().to_vec()).unwrap())
 }
 
+/// Neither a piece, nor the end, nor an error: that would end its connection.
+async fn gets_nothing(reader: &mut Reader) -> bool {
+    poll_fn(|context| Poll::Ready(Pin::new(&mut *reader).poll_frame(context).is_pending())).await
+}
+
 #[tokio::test]
 async fn it_is_read_once_and_replayed() {
     let (upload, _) = upload(&["ab", "c"], 3);
@@ -58,10 +63,7 @@ async fn it_is_read_once_and_replayed() {
     );
     assert_eq!((upload.kept(), upload.is_complete()), (None, false));
     let second = upload.reader().unwrap();
-    assert_eq!(
-        first.frame().await.unwrap().unwrap_err(),
-        UploadError::Superseded
-    );
+    assert!(gets_nothing(&mut first).await);
     assert_eq!(text(second).await.unwrap(), "abc");
     assert_eq!(upload.kept().unwrap(), "abc");
     assert_eq!((upload.known_len(), upload.is_delivered()), (Some(3), true));
@@ -89,10 +91,7 @@ async fn finish_reads_on_where_a_reader_stopped() {
     reader.frame().await.unwrap().unwrap();
     assert_eq!(upload.finish().await, Ok(()));
     assert_eq!(upload.kept().unwrap(), "abcd");
-    assert_eq!(
-        reader.frame().await.unwrap().unwrap_err(),
-        UploadError::Superseded
-    );
+    assert!(gets_nothing(&mut reader).await);
 }
 
 #[tokio::test]
