@@ -1,5 +1,5 @@
-//! An upgraded connection (101): bytes both ways, unchanged, until one side ends or both are
-//! silent for too long.
+//! An upgraded connection (101): bytes both ways, unchanged, until both sides have ended or
+//! both are silent for too long.
 
 use std::{cell::Cell, io, time::Duration};
 
@@ -8,6 +8,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
+    sync::Notify,
     time::Instant,
 };
 
@@ -27,14 +28,34 @@ pub(super) async fn run(mut client: TcpStream, early: &[u8], upgrade: OnUpgrade,
     let (mut from_client, mut to_client) = client.split();
     // Silence counts when both directions are silent.
     let spoke = Cell::new(Instant::now());
-    // The end of either direction ends the tunnel: neither WebSocket nor any other upgrade in use
-    // goes on half-closed.
-    tokio::select! {
-        _ = carry(&mut from_client, &mut to_backend, &spoke) => {}
-        _ = carry(&mut from_backend, &mut to_client, &spoke) => {}
-        () = silence(&spoke, idle) => {
-            tracing::info!(after = ?idle, "upgraded connection silent for timeouts.idle: closed");
+    // One side may end before the other has said its last word (or before the last word is read),
+    // so the other direction goes on, but not for long in silence.
+    let one_ended = Notify::new();
+    let up = async {
+        carry(&mut from_client, &mut to_backend, &spoke).await?;
+        one_ended.notify_one();
+        Ok(())
+    };
+    let down = async {
+        carry(&mut from_backend, &mut to_client, &spoke).await?;
+        one_ended.notify_one();
+        Ok::<_, io::Error>(())
+    };
+    let both = async { tokio::try_join!(up, down) };
+    let quiet = async {
+        tokio::select! {
+            () = one_ended.notified() => silence(&spoke, idle.min(HALF_CLOSED)).await,
+            () = silence(&spoke, idle) => {
+                tracing::info!(
+                    after = ?idle,
+                    "upgraded connection silent for timeouts.idle: closed"
+                );
+            }
         }
+    };
+    tokio::select! {
+        _ = both => {}
+        () = quiet => {}
     }
 }
 
@@ -62,3 +83,6 @@ async fn silence(spoke: &Cell<Instant>, idle: Duration) {
         tokio::time::sleep_until(spoke.get() + idle).await;
     }
 }
+
+/// How long a tunnel of which one side has ended may be silent.
+const HALF_CLOSED: Duration = Duration::from_secs(5);
