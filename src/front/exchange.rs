@@ -138,13 +138,13 @@ impl Desk {
 
     /// Makes of the connection what it becomes.
     async fn settle(&self, front: &Front, stage: Stage, gated: Gated) -> Turn {
-        let (socket, early) = gated.into_parts();
+        let (mut socket, early) = gated.into_parts();
         match stage {
             Stage::Broken => return Turn::Over,
             Stage::Closed => {
                 // A reset would destroy what the client has not read yet.
                 let unread = !self.signals.read.get() || !early.is_empty();
-                refusal::close(socket, unread).await;
+                refusal::close(&mut socket, unread).await;
                 return Turn::Over;
             }
             Stage::Over => {}

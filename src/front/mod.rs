@@ -98,9 +98,10 @@ impl Front {
             socket,
             early: BytesMut::new(),
         };
-        loop {
-            // Boxed, so that a parked connection's task has not the size of a busy one's.
-            match Box::pin(self.turn(line, peer)).await {
+        // Boxed, each for itself, so that an idle connection has not the size of a busy one, nor a
+        // parked one that of either.
+        while let Some(head) = Box::pin(self.admit(&mut line, peer)).await {
+            match Box::pin(Exchange::new(&self, line, &head, peer).run()).await {
                 Turn::Next(next) => line = next,
                 Turn::Over => return,
                 Turn::Held(session) => match session.run().await {
@@ -126,16 +127,16 @@ impl Front {
         self.drain.begun.get()
     }
 
-    /// Waits for a request and answers it.
-    async fn turn(self: &Rc<Self>, mut line: Line, peer: SocketAddr) -> Turn {
-        match self.arrival(&mut line).await {
-            Arrival::Gone => Turn::Over,
+    /// Waits for a request; `None` when none comes, or one that is refused.
+    async fn admit(&self, line: &mut Line, peer: SocketAddr) -> Option<gate::Head> {
+        match self.arrival(line).await {
+            Arrival::Gone => None,
             Arrival::Fault(fault) => {
                 tracing::debug!(client.addr = %peer, %fault, "request refused");
-                refusal::write(line.socket, &fault).await;
-                Turn::Over
+                Box::pin(refusal::write(&mut line.socket, &fault)).await;
+                None
             }
-            Arrival::Request(head) => Exchange::new(self, line, &head, peer).run().await,
+            Arrival::Request(head) => Some(head),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn response(status: u16, sentence: &str) -> Response<Bytes> {
 }
 
 /// Answers a request that did not pass the gate, and closes.
-pub(super) async fn write(mut socket: TcpStream, fault: &Fault) {
+pub(super) async fn write(socket: &mut TcpStream, fault: &Fault) {
     let body = format!("{fault}\n");
     let code = fault.status();
     let mut out = Vec::with_capacity(256 + body.len());
@@ -55,7 +55,7 @@ pub(super) async fn write(mut socket: TcpStream, fault: &Fault) {
 /// Closes a connection. While the client may still be sending (`unread`), what it sends is
 /// discarded for a while: closing over unread bytes resets the connection, and a reset destroys
 /// the answer before it is read.
-pub(super) async fn close(mut socket: TcpStream, unread: bool) {
+pub(super) async fn close(socket: &mut TcpStream, unread: bool) {
     if socket.shutdown().await.is_err() || !unread {
         return;
     }

@@ -47,6 +47,7 @@ impl Front {
     async fn begins(&self, line: &mut Line) -> bool {
         line.early = BytesMut::new();
         let deadline = Instant::now() + self.settings.timeouts.keep_alive;
+        line.early = BytesMut::new();
         let stopping = self.drain.notify.notified();
         tokio::pin!(stopping);
         while !self.is_draining() {
