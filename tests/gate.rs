@@ -10,6 +10,8 @@
 
 mod support;
 
+use std::fmt::Write as _;
+
 use support::{Backend, Gripd, Wire};
 
 /// A request that would reach the backend if the bytes before it were misread.
@@ -237,6 +239,59 @@ fn a_bad_chunk_ends_the_connection() {
         ["/marker"],
         "none of the bad bodies arrived as a whole one"
     );
+}
+
+/// What the gate says of a body reaches the client, whatever it came to further on.
+#[test]
+fn a_fault_in_a_body_is_told_in_its_own_words() {
+    let backend = Backend::saying("ok");
+    let gripd = Gripd::start(|c| {
+        c.route(format!("* {}", backend.addr))
+            .set("LIMITS_REQUEST_BODY", "1000")
+    });
+    for (body, status, words) in [
+        ("zz\r\n", 400, "A chunk has a malformed size"),
+        ("3\r\nabcde", 400, "A chunk does not end with CR LF"),
+        (
+            "0\r\nHost: b\r\n\r\n",
+            400,
+            "must not stand among the trailers",
+        ),
+        ("3e9\r\n", 413, "longer than 1000 bytes"),
+    ] {
+        let mut client = gripd.client();
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: h.test\r\nTransfer-Encoding: chunked\r\n\r\n{body}"
+        ));
+        let response = client.response();
+        assert_eq!(response.status(), status, "{body:?}");
+        assert!(response.text().contains(words), "{}", response.text());
+        client.expect_eof();
+    }
+}
+
+/// Limits above those of the libraries behind the gate hold too.
+#[test]
+fn a_head_as_large_as_the_settings_allow_passes() {
+    let backend = Backend::saying("ok");
+    let gripd = Gripd::start(|c| {
+        c.route(format!("* {}", backend.addr))
+            .set("LIMITS_REQUEST_HEAD", "1MiB")
+            .set("LIMITS_REQUEST_TARGET", "128KiB")
+            .set("LIMITS_REQUEST_HEADERS", "700")
+    });
+    let mut head = String::from("GET / HTTP/1.1\r\nHost: h.test\r\n");
+    for n in 0..600 {
+        write!(head, "X-{n}: {}\r\n", "v".repeat(1000)).unwrap();
+    }
+    let mut client = gripd.client();
+    client.send(head + "\r\n");
+    assert_eq!(client.response().status(), 200);
+    let mut client = gripd.client();
+    client.get(&format!("/{}", "t".repeat(70_000)));
+    let response = client.response();
+    assert_eq!(response.status(), 414);
+    assert!(response.text().contains("65534"), "{}", response.text());
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl<'f> Exchange<'f> {
             .preserve_header_case(true)
             .title_case_headers(true)
             .max_headers(front.settings.limits.request_headers)
+            .max_buf_size(front.settings.limits.request_head.max(BUFFER) + 1)
             .serve_connection(TokioIo::new(io), service);
         let stage = poll_fn(|context| match connection.poll_without_shutdown(context) {
             Poll::Ready(result) => Poll::Ready(desk.closed(result)),
@@ -167,3 +168,6 @@ impl Desk {
         }
     }
 }
+
+/// hyper's own bound of its buffers. A head must fit, or hyper refuses what the gate let pass.
+const BUFFER: usize = 400 << 10;

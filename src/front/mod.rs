@@ -75,7 +75,7 @@ impl Front {
     ) -> Rc<Self> {
         let limits = gate::Limits {
             head: settings.limits.request_head,
-            target: settings.limits.request_target,
+            target: settings.limits.request_target.min(LONGEST_TARGET),
             headers: settings.limits.request_headers,
             body: settings.limits.request_body,
         };
@@ -148,3 +148,6 @@ impl fmt::Debug for Front {
             .finish_non_exhaustive()
     }
 }
+
+/// The `http` crate reads no longer one.
+const LONGEST_TARGET: usize = (u16::MAX - 1) as usize;

@@ -30,8 +30,7 @@ pub(super) async fn answer(
 ) -> Result<Response<Outgoing>, Infallible> {
     let mut response = match respond(front, desk, request).await {
         Ok(response) => response,
-        Err(failure) => refusal::response(failure.cause.status(), &failure.sentence())
-            .map(|body| Outgoing::whole(body, &desk.signals)),
+        Err(failure) => refuse(desk, &failure).map(|body| Outgoing::whole(body, &desk.signals)),
     };
     if !desk.signals.read.get() || front.is_draining() {
         // The rest of the request is not wanted, so the connection cannot go on.
@@ -40,6 +39,14 @@ pub(super) async fn answer(
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
+}
+
+/// What the client reads. A malformed body is what it is, whatever came of it further on.
+fn refuse(desk: &Desk, failure: &Failure) -> Response<Bytes> {
+    match &*desk.signals.fault.borrow() {
+        Some(fault) => refusal::response(fault.status(), &fault.to_string()),
+        None => refusal::response(failure.cause.status(), &failure.sentence()),
+    }
 }
 
 async fn respond(
