@@ -17,6 +17,8 @@ mod wheel;
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod stress;
 
 use std::{sync::Arc, time::Duration};
 
