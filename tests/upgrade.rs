@@ -79,6 +79,24 @@ fn the_backends_end_is_passed_on_behind_its_last_byte() {
 }
 
 #[test]
+fn a_silent_tunnel_is_cut_by_the_time_that_was_set() {
+    let backend = switching(|reply| {
+        assert!(reply.wait_closed());
+    });
+    for (line, time, setting) in [
+        ("", "10ms", "timeouts.idle"),
+        (",idle_timeout=0.01", "15m", "route option idle_timeout"),
+    ] {
+        let gripd = Gripd::start(|c| {
+            c.route(format!("*{line} {}", backend.addr))
+                .set("TIMEOUTS_IDLE", time)
+        });
+        upgraded(&gripd).expect_eof();
+        gripd.wait_log(setting);
+    }
+}
+
+#[test]
 fn a_declined_upgrade_is_an_ordinary_answer() {
     let backend = Backend::saying("no\n");
     let gripd = Gripd::before(&backend);

@@ -41,7 +41,7 @@ pub(super) enum Next {
     /// The body goes out first, through hyper; then parked.
     HoldLater(hold::Start),
     /// A tunnel to the backend (101).
-    Tunnel(hyper::upgrade::OnUpgrade),
+    Tunnel(tunnel::Tunnel),
 }
 
 /// Where hyper has come to.
@@ -161,8 +161,8 @@ impl Desk {
                 };
                 Turn::Held(Session::park(start, socket, early))
             }
-            Some(Next::Tunnel(upgrade)) => {
-                tunnel::run(socket, &early, upgrade, front.settings.timeouts.idle).await;
+            Some(Next::Tunnel(tunnel)) => {
+                tunnel.run(socket, &early).await;
                 Turn::Over
             }
         }

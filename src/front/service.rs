@@ -12,6 +12,7 @@ use super::{
     body::Outgoing,
     exchange::{Desk, Next},
     refusal,
+    tunnel::Tunnel,
 };
 use crate::{
     forward::{self, Answer, Cause, Collected, Failure, Upload, show_route},
@@ -66,7 +67,16 @@ async fn respond(
         .forward(head, upload.clone(), &client)
         .await?;
     if let Some(upgrade) = answer.upgrade.take() {
-        desk.next.replace(Some(Next::Tunnel(upgrade)));
+        let (idle, setting) = match answer.route.timeouts.idle {
+            Some(own) => (own, "route option idle_timeout"),
+            None => (front.settings.timeouts.idle, "timeouts.idle"),
+        };
+        let tunnel = Tunnel {
+            upgrade,
+            idle,
+            setting,
+        };
+        desk.next.replace(Some(Next::Tunnel(tunnel)));
         return Ok(Response::from_parts(
             answer.head,
             Outgoing::whole(Bytes::new(), &desk.signals),

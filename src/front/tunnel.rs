@@ -12,18 +12,52 @@ use tokio::{
     time::Instant,
 };
 
-/// Carries bytes until the end. `early`: what the client sent ahead.
-pub(super) async fn run(mut client: TcpStream, early: &[u8], upgrade: OnUpgrade, idle: Duration) {
-    let backend = match upgrade.await {
-        Ok(upgraded) => TokioIo::new(upgraded),
-        Err(error) => {
-            tracing::warn!(%error, "the backend did not finish its upgrade");
-            return;
+/// A backend that has agreed to leave HTTP.
+pub(super) struct Tunnel {
+    pub(super) upgrade: OnUpgrade,
+    /// How long both sides may be silent.
+    pub(super) idle: Duration,
+    /// The setting or route option that says so.
+    pub(super) setting: &'static str,
+}
+
+impl Tunnel {
+    /// Carries bytes until the end. `early`: what the client sent ahead.
+    pub(super) async fn run(self, client: TcpStream, early: &[u8]) {
+        let Self {
+            upgrade,
+            idle,
+            setting,
+        } = self;
+        match upgrade.await {
+            Ok(upgraded) => {
+                if connect(client, early, TokioIo::new(upgraded), idle).await == End::Silence {
+                    tracing::info!(after = ?idle, "upgraded connection silent for {setting}: closed");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the backend did not finish its upgrade"),
         }
-    };
+    }
+}
+
+/// How a tunnel ended.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// By its two sides.
+    Sides,
+    /// Neither had ended, and neither said anything.
+    Silence,
+}
+
+async fn connect(
+    mut client: TcpStream,
+    early: &[u8],
+    backend: impl AsyncRead + AsyncWrite,
+    idle: Duration,
+) -> End {
     let (mut from_backend, mut to_backend) = tokio::io::split(backend);
     if to_backend.write_all(early).await.is_err() {
-        return;
+        return End::Sides;
     }
     let (mut from_client, mut to_client) = client.split();
     // Silence counts when both directions are silent.
@@ -41,21 +75,14 @@ pub(super) async fn run(mut client: TcpStream, early: &[u8], upgrade: OnUpgrade,
         one_ended.notify_one();
         Ok::<_, io::Error>(())
     };
-    let both = async { tokio::try_join!(up, down) };
-    let quiet = async {
-        tokio::select! {
-            () = one_ended.notified() => silence(&spoke, idle.min(HALF_CLOSED)).await,
-            () = silence(&spoke, idle) => {
-                tracing::info!(
-                    after = ?idle,
-                    "upgraded connection silent for timeouts.idle: closed"
-                );
-            }
-        }
+    let last_words = async {
+        one_ended.notified().await;
+        silence(&spoke, idle.min(HALF_CLOSED)).await;
     };
     tokio::select! {
-        _ = both => {}
-        () = quiet => {}
+        _ = async { tokio::try_join!(up, down) } => End::Sides,
+        () = last_words => End::Sides,
+        () = silence(&spoke, idle) => End::Silence,
     }
 }
 
