@@ -987,3 +987,24 @@ fn a_hold_without_channels_lives() {
     let mut client = gripd.stream("/s", "hi\n");
     client.expect_stream("K");
 }
+
+#[test]
+fn a_held_answer_keeps_the_order_and_spelling_of_its_headers() {
+    let backend = Backend::always(
+        "HTTP/1.1 200 Held\r\nX-weIRd-oNe: 1\r\netag: \"e\"\r\nGrip-Hold: stream\r\n\
+         Set-cookie: a=1\r\nX-Then: 2\r\nConnection: X-Hop\r\nX-Hop: 3\r\nSet-Cookie: b=2\r\n\
+         Grip-Channel: c\r\nContent-Length: 3\r\n\r\nhi\n",
+    );
+    let gripd = Gripd::before(&backend);
+    let mut client = gripd.get("/");
+    let head = client.head();
+    assert!(
+        head.raw.starts_with(
+            "HTTP/1.1 200 Held\r\nX-weIRd-oNe: 1\r\netag: \"e\"\r\nSet-cookie: a=1\r\nX-Then: 2\r\n\
+             Set-Cookie: b=2\r\n"
+        ),
+        "{}",
+        head.raw
+    );
+    assert!(!head.has("X-Hop"));
+}

@@ -3,14 +3,16 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderMap, HeaderName, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::TRAILER,
-    response::Parts,
+    HeaderName, header::CONTENT_ENCODING, header::CONTENT_LENGTH, header::TRAILER, response::Parts,
 };
 use http_body_util::BodyExt;
 use hyper::ext::ReasonPhrase;
 
 use super::{Answer, Body, Cause, Failure, decode, headers::tokens};
-use crate::grip::instruct::{Header, Response};
+use crate::{
+    grip::instruct::{Header, Response},
+    upstream::RawHead,
+};
 
 /// A read answer.
 #[derive(Debug)]
@@ -121,14 +123,30 @@ fn response(head: &Parts, body: Bytes) -> Response {
     Response {
         code: head.status.as_u16(),
         reason,
-        headers: headers(&head.headers),
+        headers: headers(head),
         body,
     }
 }
 
-fn headers(map: &HeaderMap) -> Vec<Header> {
+/// The headers that are left, in the backend's order and spelling where its head was noted.
+fn headers(head: &Parts) -> Vec<Header> {
+    let map = &head.headers;
+    let kept = |name: &str| {
+        let ours = [CONTENT_LENGTH, CONTENT_ENCODING, TRAILER];
+        map.contains_key(name)
+            && !ours
+                .iter()
+                .any(|ours| name.eq_ignore_ascii_case(ours.as_str()))
+    };
+    if let Some(RawHead(raw)) = head.extensions.get::<RawHead>() {
+        let lines = raw.split(|byte| *byte == b'\n').skip(1);
+        return lines
+            .filter_map(|line| header(raw, line))
+            .filter(|one| kept(&one.name))
+            .collect();
+    }
     map.iter()
-        .filter(|(name, _)| ![CONTENT_LENGTH, CONTENT_ENCODING, TRAILER].contains(name))
+        .filter(|(name, _)| kept(name.as_str()))
         .map(|(name, value)| Header {
             name: spelled(name),
             value: Bytes::copy_from_slice(value.as_bytes()),
@@ -136,7 +154,16 @@ fn headers(map: &HeaderMap) -> Vec<Header> {
         .collect()
 }
 
-/// hyper keeps the backend's own spelling to itself: this is the usual one.
+/// One line of a head that was parsed already.
+fn header(raw: &Bytes, line: &[u8]) -> Option<Header> {
+    let colon = memchr::memchr(b':', line)?;
+    Some(Header {
+        name: std::str::from_utf8(&line[..colon]).ok()?.to_owned(),
+        value: raw.slice_ref(line[colon + 1..].trim_ascii()),
+    })
+}
+
+/// The usual spelling.
 fn spelled(name: &HeaderName) -> String {
     let mut first = true;
     name.as_str()

@@ -18,7 +18,7 @@ pub struct Answer<'a, H> {
     pub reason: &'a str,
     /// Header names and values, written in this order. Left out: those that this writer decides
     /// about (`Connection`, `Content-Length`, `Keep-Alive`, `Transfer-Encoding`), and those that
-    /// cannot be sent. A name without any capital gets the usual ones.
+    /// cannot be sent. Names are written as they are spelled.
     pub headers: H,
     /// How the client learns where the body ends.
     pub framing: Framing,
@@ -115,29 +115,10 @@ where
 }
 
 fn write_line(name: &str, value: &[u8], out: &mut Vec<u8>) {
-    if name.bytes().any(|b| b.is_ascii_uppercase()) {
-        out.extend_from_slice(name.as_bytes());
-    } else {
-        write_capitals(name, out);
-    }
+    out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
-}
-
-/// Libraries keep names in lower case; clients that compare them by case expect the usual capitals.
-fn write_capitals(name: &str, out: &mut Vec<u8>) {
-    for (index, word) in name.split('-').enumerate() {
-        if index > 0 {
-            out.push(b'-');
-        }
-        if let Some(special) = SPECIAL.iter().find(|s| s.eq_ignore_ascii_case(word)) {
-            out.extend_from_slice(special.as_bytes());
-        } else if let Some((first, rest)) = word.as_bytes().split_first() {
-            out.push(first.to_ascii_uppercase());
-            out.extend_from_slice(rest);
-        }
-    }
 }
 
 fn is_ours(name: &str) -> bool {
@@ -151,18 +132,5 @@ const OURS: [&str; 4] = [
     "transfer-encoding",
 ];
 
-/// Words of header names that are not written with one capital.
-const SPECIAL: [&str; 10] = [
-    "CDN",
-    "DNT",
-    "ETag",
-    "MD5",
-    "NEL",
-    "TE",
-    "UA",
-    "WebSocket",
-    "WWW",
-    "XSS",
-];
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod body;
 mod connect;
+mod heard;
 mod pool;
 mod resolve;
 mod send;
@@ -15,6 +16,7 @@ mod upload;
 use std::{sync::Arc, time::Duration};
 
 pub use body::Body;
+pub use heard::RawHead;
 pub use pool::Pool;
 pub use resolve::Resolver;
 pub use send::{Call, Reply, send};

@@ -8,10 +8,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::{Rc, Weak},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Duration,
 };
 
@@ -25,7 +21,7 @@ use tokio::{
 
 use super::{
     Error,
-    connect::Heard,
+    heard::{Heard, Notes, RawHead},
     upload::{Reader, Upload},
 };
 use crate::config::Settings;
@@ -67,7 +63,7 @@ struct Idle {
 struct Wire {
     sender: SendRequest<Reader>,
     task: TaskGuard,
-    heard: Arc<AtomicBool>,
+    notes: Notes,
 }
 
 #[derive(Debug)]
@@ -118,7 +114,7 @@ impl Pool {
         let waiting = idle.get_mut(key)?;
         while let Some(Idle { wire, since }) = waiting.pop() {
             if since.elapsed() < self.shelf.rest && wire.sender.is_ready() {
-                wire.heard.store(false, Ordering::Relaxed);
+                wire.notes.clear();
                 return Some(self.lease(wire, key.clone(), true));
             }
         }
@@ -127,8 +123,8 @@ impl Pool {
 
     /// Speaks HTTP/1 on a new socket.
     pub(super) async fn open(&self, stream: TcpStream, key: Key) -> Result<Lease, Error> {
-        let heard = Arc::new(AtomicBool::new(false));
-        let io = TokioIo::new(Heard::new(stream, heard.clone()));
+        let notes = Notes::default();
+        let io = TokioIo::new(Heard::new(stream, notes.clone()));
         let (sender, connection) = self
             .builder
             .handshake(io)
@@ -143,7 +139,7 @@ impl Pool {
             Wire {
                 sender,
                 task,
-                heard,
+                notes,
             },
             key,
             false,
@@ -178,7 +174,12 @@ impl Lease {
 
     /// Did any byte come since the request was handed in?
     pub(super) fn heard(&self) -> bool {
-        self.wire.heard.load(Ordering::Relaxed)
+        self.wire.notes.anything()
+    }
+
+    /// The answer's head as the backend wrote it, if it was noted.
+    pub(super) fn raw_head(&self) -> Option<RawHead> {
+        self.wire.notes.head()
     }
 
     /// Lets the connection live on by itself: it was upgraded.

@@ -12,6 +12,7 @@ use super::{
     pool::{Key, Lease},
     upload::Reader,
 };
+use crate::grip::instruct;
 
 /// What a request needs beside its head.
 #[derive(Debug)]
@@ -160,7 +161,13 @@ fn reply(
     mut response: http::Response<Incoming>,
 ) -> Result<Reply, Fault> {
     if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
-        let (head, incoming) = response.into_parts();
+        let (mut head, incoming) = response.into_parts();
+        if is_instruct(&head.headers)
+            && let Some(raw) = lease.raw_head()
+        {
+            // The client's head is written by gripd then, spelled as the backend did.
+            head.extensions.insert(raw);
+        }
         let (wait, origin) = (call.waits.idle, call.origin.clone());
         let body = Body::live(incoming, lease, call.upload.clone(), wait, origin);
         return Ok(Reply {
@@ -183,6 +190,14 @@ fn reply(
         body: Body::empty(),
         upgrade,
     })
+}
+
+fn is_instruct(headers: &http::HeaderMap) -> bool {
+    instruct::is_instruct(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes())),
+    )
 }
 
 fn explain(call: &Call<'_>, error: &hyper::Error) -> Error {

@@ -1,0 +1,178 @@
+//! A backend's socket that notes what was heard on it since a request was handed in: whether
+//! anything was (an answer that began is never asked for twice), and the head of the answer as the
+//! backend wrote it, since the HTTP library keeps the spelling of header names to itself.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// What was heard since the last [`Notes::clear`]. Shared by a socket and whoever uses it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes(Arc<Mutex<Heads>>);
+
+/// The bytes of an answer's head, as they come.
+#[derive(Debug, Default)]
+struct Heads {
+    /// From the first byte to the empty line, interim answers left out.
+    head: Vec<u8>,
+    anything: bool,
+    complete: bool,
+}
+
+/// A head as the backend wrote it, for a response's extensions.
+#[derive(Clone, Debug)]
+pub struct RawHead(pub Bytes);
+
+impl Notes {
+    /// Forgets: another request is handed in.
+    pub(super) fn clear(&self) {
+        let mut heads = self.0.lock();
+        heads.head.clear();
+        heads.anything = false;
+        heads.complete = false;
+    }
+
+    /// Did any byte come?
+    pub(super) fn anything(&self) -> bool {
+        self.0.lock().anything
+    }
+
+    /// The final answer's head, if it was not too long to be noted.
+    pub(super) fn head(&self) -> Option<RawHead> {
+        let heads = self.0.lock();
+        let noted = heads.complete && heads.head.len() <= MOST;
+        noted.then(|| RawHead(Bytes::copy_from_slice(&heads.head)))
+    }
+
+    fn note(&self, bytes: &[u8]) {
+        let mut heads = self.0.lock();
+        heads.anything |= !bytes.is_empty();
+        if heads.complete {
+            return;
+        }
+        heads.head.extend_from_slice(bytes);
+        while let Some(end) = memchr::memmem::find(&heads.head, b"\r\n\r\n") {
+            let end = end + 4;
+            let interim = heads
+                .head
+                .get(9..12)
+                .is_some_and(|code| code[0] == b'1' && code != b"101");
+            if !interim {
+                heads.head.truncate(end);
+                heads.complete = true;
+                return;
+            }
+            heads.head.drain(..end);
+        }
+        // A longer one is read all the same; only its spelling is lost.
+        heads.complete = heads.head.len() > MOST;
+    }
+}
+
+/// A socket with notes.
+#[derive(Debug)]
+pub(super) struct Heard {
+    stream: TcpStream,
+    notes: Notes,
+}
+
+impl Heard {
+    pub(super) fn new(stream: TcpStream, notes: Notes) -> Self {
+        Self { stream, notes }
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.notes.note(&buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Heard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Most bytes of a head that are noted.
+const MOST: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(pieces: &[&[u8]]) -> Option<Bytes> {
+        let notes = Notes::default();
+        for piece in pieces {
+            notes.note(piece);
+        }
+        notes.head().map(|head| head.0)
+    }
+
+    #[test]
+    fn the_final_head_is_noted_whatever_the_pieces() {
+        let head = &b"HTTP/1.1 200 OK\r\neTag: x\r\n\r\n"[..];
+        assert_eq!(heard(&[head]).unwrap(), head);
+        let bytes: Vec<&[u8]> = head.chunks(1).collect();
+        assert_eq!(heard(&bytes).unwrap(), head);
+        let interim = b"HTTP/1.1 103 Early\r\nLink: y\r\n\r\n".as_slice();
+        assert_eq!(
+            heard(&[interim, interim, head, b"body\r\n\r\n"]).unwrap(),
+            head
+        );
+        assert_eq!(heard(&[&[interim, head].concat()]).unwrap(), head);
+        assert_eq!(heard(&[&head[..20]]), None);
+        assert_eq!(heard(&[&vec![b'x'; MOST + 1], head]), None, "bounded");
+    }
+
+    #[test]
+    fn notes_are_of_one_request() {
+        let notes = Notes::default();
+        assert!(!notes.anything());
+        notes.note(b"HTTP/1.1 200 OK\r\n\r\n");
+        assert!(notes.anything() && notes.head().is_some());
+        notes.clear();
+        assert!(!notes.anything() && notes.head().is_none());
+    }
+}
