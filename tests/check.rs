@@ -127,6 +127,45 @@ fn an_empty_routes_file_is_an_error() {
 }
 
 #[test]
+fn keys_that_cannot_sign_are_errors() {
+    let folder = Folder::new()
+        .with("gripd.toml", "[grip]\nsig_key = \"base64:@@@\"\n")
+        .with("routes", "*,sig_key=file:no.pem 127.0.0.1:8000\n");
+    let answer = folder.run(&["check"]);
+    let allowed = "allowed: text, base64:... or file:... (a PEM private key, EC P-256 or RSA, or \
+                   hex)";
+    assert_eq!(
+        answer.out,
+        format!(
+            "gripd.toml:2:1: grip.sig_key: the key after 'base64:' holds nothing: it must be \
+             base64; {allowed}\n\
+             routes:1:3: sig_key cannot be used, so grip.sig_key signs: key file no.pem cannot be \
+             read: No such file or directory (os error 2); {allowed}\n\
+             2 errors, 0 warnings\n"
+        )
+    );
+    assert_eq!(answer.code, Some(3));
+    let answer = folder.run(&[]);
+    assert_eq!(answer.code, Some(3), "{answer:?}");
+    assert!(
+        answer
+            .err
+            .starts_with("gripd: gripd.toml:2:1: grip.sig_key: "),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_route_whose_key_cannot_sign_is_told_at_the_start() {
+    let folder = Folder::new().with("routes", "*,sig_key=base64:@@@ 127.0.0.1:8000\n");
+    let log = first_lines(&folder, &[]);
+    let told = log
+        .iter()
+        .any(|line| line.contains("routes:1:3: sig_key cannot be used"));
+    assert!(told, "{log:?}");
+}
+
+#[test]
 fn files_are_found_in_this_folder() {
     for (files, read) in [
         (&["routes"] as &[&str], "routes"),

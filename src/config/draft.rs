@@ -11,6 +11,7 @@ use super::{
     keys::{self, Key},
     value::{self, Stored, Value},
 };
+use crate::grip::signature::Signer;
 
 /// Where something was said.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +43,16 @@ pub(super) struct Draft {
     pub(super) port_offset: u16,
     /// Unknown keys are errors, as `gripd check` wants it.
     strict: bool,
-    named: HashMap<String, (Rank, Stored)>,
+    named: HashMap<String, Named>,
+}
+
+/// What is known of a key that some source named.
+#[derive(Debug)]
+struct Named {
+    rank: Rank,
+    stored: Stored,
+    /// A fault of this key, still without a message: it knows the place.
+    fault: Fault,
 }
 
 impl<'a> Place<'a> {
@@ -89,7 +99,13 @@ impl Draft {
     ) {
         match value::store(&mut self.settings, key.slot, value, base) {
             Ok(stored) => {
-                self.named.insert(key.path(), (rank, stored));
+                let fault = place.error("");
+                let named = Named {
+                    rank,
+                    stored,
+                    fault,
+                };
+                self.named.insert(key.path(), named);
             }
             Err(allowed) => self
                 .faults
@@ -147,17 +163,17 @@ impl Draft {
         }
         self.shift_control_port(config);
         self.choose_routes(config, routes);
-        self.check_keys(config);
+        self.check_keys();
     }
 
     fn rank(&self, path: &str) -> Option<Rank> {
-        self.named.get(path).map(|(rank, _)| *rank)
+        self.named.get(path).map(|named| named.rank)
     }
 
     fn address_is_ours(&self, path: &str) -> bool {
         self.named
             .get(path)
-            .is_none_or(|(_, stored)| stored.bare_ports)
+            .is_none_or(|named| named.stored.bare_ports)
     }
 
     fn shift_control_port(&mut self, config: Option<&Path>) {
@@ -208,29 +224,36 @@ impl Draft {
         }
     }
 
-    /// A key file that cannot be read must be known before anything is served.
-    fn check_keys(&mut self, config: Option<&Path>) {
+    /// A key that cannot be used must be known before anything is served.
+    fn check_keys(&mut self) {
         let grip = &self.settings.grip;
-        let mut faults = Vec::new();
-        for (name, Secret(key)) in [
-            ("grip.sig_key", &grip.sig_key),
-            ("grip.upstream_key", &grip.upstream_key),
-        ] {
-            let Some(path) = key.strip_prefix("file:") else {
-                continue;
-            };
-            let path = grip.key_dir.join(path);
-            if let Err(why) = readable(&path) {
-                let message = format!(
-                    "{name} names {}, which cannot be read: {why}",
-                    path.display()
-                );
-                faults.push(Fault::error(origin(config), message));
-            }
+        // Routes may name the issuer that the settings lack, so the key is tried with any.
+        if let Err(error) = Signer::new("gripd", &grip.sig_key.0, &grip.key_dir) {
+            let message = format!("grip.sig_key: {error}; allowed: {SIG_KEY}");
+            self.fault_of("grip.sig_key", message);
         }
-        self.faults.append(&mut faults);
+        let Secret(key) = &self.settings.grip.upstream_key;
+        let Some(path) = key.strip_prefix("file:") else {
+            return;
+        };
+        let path = self.settings.grip.key_dir.join(path);
+        if let Err(why) = readable(&path) {
+            let path = path.display();
+            let message = format!("grip.upstream_key names {path}, which cannot be read: {why}");
+            self.fault_of("grip.upstream_key", message);
+        }
+    }
+
+    /// Notes an error of a key, at the place that named it.
+    fn fault_of(&mut self, path: &str, message: String) {
+        let place = self.named.get(path).map(|named| named.fault.clone());
+        let fault = place.unwrap_or_else(|| Fault::error("settings", ""));
+        self.faults.push(Fault { message, ..fault });
     }
 }
+
+/// What a signing key may be.
+const SIG_KEY: &str = "text, base64:... or file:... (a PEM private key, EC P-256 or RSA, or hex)";
 
 /// What to name when several sources could be meant.
 fn origin(config: Option<&Path>) -> String {

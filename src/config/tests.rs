@@ -210,13 +210,61 @@ fn faults_name_key_place_and_range() {
         ),
         (
             "[grip]\nsig_key = \"file:k.pem\"",
-            "gripd.toml: grip.sig_key names k.pem, which cannot be read: No such file or directory \
-          (os error 2)",
+            "gripd.toml:2:1: grip.sig_key: key file k.pem cannot be read: No such file or directory \
+             (os error 2); allowed: text, base64:... or file:... (a PEM private key, EC P-256 or \
+             RSA, or hex)",
+        ),
+        (
+            "[grip]\nupstream_key = \"file:k.pem\"",
+            "gripd.toml:2:1: grip.upstream_key names k.pem, which cannot be read: No such file or \
+             directory (os error 2)",
         ),
     ] {
         let folder = Folder::new().with("gripd.toml", text);
         let error = load(&folder.flags(), env(&[])).unwrap_err();
         assert_eq!(folder.short(&error), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_key_that_cannot_sign_is_an_error_wherever_it_was_named() {
+    let unusable = "base64:@@@";
+    let pushpin = format!("# ours\n[proxy]\nsig_key={unusable}\n");
+    let in_conf = Folder::new().with("pushpin.conf", &pushpin);
+    let text = Folder::new().with("no.pem", "neither PEM nor hex");
+    let file = format!("file:{}", text.0.join("no.pem").display());
+    let folder = |path: &Path| Flags {
+        config: Some(path.to_owned()),
+        ..Flags::default()
+    };
+    for (flags, pairs, place) in [
+        (folder(&in_conf.0), vec![], "pushpin.conf:3:1: "),
+        (
+            bare(),
+            vec![("GRIPD_GRIP_SIG_KEY", unusable)],
+            "GRIPD_GRIP_SIG_KEY: ",
+        ),
+        (
+            bare(),
+            vec![("GRIPD_GRIP_SIG_KEY", file.as_str())],
+            "GRIPD_GRIP_SIG_KEY: ",
+        ),
+        (
+            bare(),
+            vec![("GRIPD_GRIP_SIG_ISS", ""), ("GRIPD_GRIP_SIG_KEY", unusable)],
+            "GRIPD_GRIP_SIG_KEY: ",
+        ),
+    ] {
+        let error = load(&flags, env(&pairs)).unwrap_err();
+        assert_eq!(error.faults.len(), 1, "{error}");
+        let said = in_conf.short(&error);
+        let start = format!("{place}grip.sig_key: ");
+        assert!(said.starts_with(&start), "{said}");
+        assert!(
+            said.contains("allowed: text, base64:... or file:..."),
+            "{said}"
+        );
+        assert!(!said.contains("@@@"), "{said}");
     }
 }
 

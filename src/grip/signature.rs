@@ -36,7 +36,7 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// What follows `base64:` decodes to nothing.
-    #[error("the key after 'base64:' is empty: it must be base64")]
+    #[error("the key after 'base64:' holds nothing: it must be base64")]
     Empty,
     /// The PEM key is of a kind gripd does not sign with.
     #[error("key file {path} cannot sign: it must be an EC P-256 or RSA private key, unencrypted")]

@@ -6,7 +6,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs::File,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -16,6 +16,7 @@ use thiserror::Error;
 pub use crate::config::{Fault, Severity};
 use crate::{
     config::RouteSource,
+    grip::signature::Signer,
     routes::grammar::{Domain, LineError, Parsed, Proto, Route, parse_line},
 };
 
@@ -87,18 +88,21 @@ impl Table {
     /// The file cannot be read.
     pub fn load(source: &RouteSource) -> Result<(Self, Vec<Fault>), LoadError> {
         if !source.lines.is_empty() {
-            return Ok(Self::parse("--route", &source.lines.join("\n")));
+            let folder = key_folder(source);
+            return Ok(Self::parse("--route", &source.lines.join("\n"), folder));
         }
         let Some(path) = &source.file else {
-            return Ok(Self::parse("built-in routes", "* test"));
+            return Ok(Self::parse("built-in routes", "* test", Path::new(".")));
         };
         let text = read(source)?;
-        Ok(Self::parse(&path.display().to_string(), &text))
+        let name = path.display().to_string();
+        Ok(Self::parse(&name, &text, key_folder(source)))
     }
 
-    /// Builds a table from text. `name` is what faults call it. Without a single usable line the
-    /// table is empty (every request gets 502) and one more error says so.
-    pub fn parse(name: &str, text: &str) -> (Self, Vec<Fault>) {
+    /// Builds a table from text. `name` is what faults call it; keys in files (`sig_key=file:`)
+    /// are looked for in `folder`. Without a single usable line the table is empty (every request
+    /// gets 502) and one more error says so.
+    pub fn parse(name: &str, text: &str, folder: &Path) -> (Self, Vec<Fault>) {
         let mut table = Self {
             text: text.into(),
             ..Self::default()
@@ -107,7 +111,7 @@ impl Table {
         let mut seen = HashSet::new();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
-            for fault in table.add_line(line, &mut seen) {
+            for fault in table.add_line(line, &mut seen, folder) {
                 faults.push(Fault {
                     file: name.to_owned(),
                     line: index + 1,
@@ -170,8 +174,12 @@ impl Table {
     }
 
     /// Adds one line; what comes back has neither file nor line number yet.
-    fn add_line(&mut self, line: &str, seen: &mut HashSet<Condition>) -> Vec<Fault> {
-        let Parsed { route, notes } = match parse_line(line) {
+    fn add_line(&mut self, line: &str, seen: &mut HashSet<Condition>, folder: &Path) -> Vec<Fault> {
+        let Parsed {
+            route,
+            sig_key_column,
+            notes,
+        } = match parse_line(line) {
             Ok(None) => return Vec::new(),
             Ok(Some(parsed)) => parsed,
             Err(LineError {
@@ -186,6 +194,7 @@ impl Table {
             .into_iter()
             .map(|note| Fault::warning("", note.text).at(0, note.column))
             .collect();
+        faults.extend(key_fault(&route, folder).map(|fault| fault.at(0, sig_key_column)));
         if let Err(duplicate) = self.add(Arc::new(route), seen) {
             let column = line.len() - line.trim_start_matches(' ').len() + 1;
             faults.push(duplicate.at(0, column));
@@ -227,6 +236,24 @@ fn condition(route: &Route) -> Condition {
     let id = (route.domain == Domain::IdOnly).then(|| route.key().into_owned());
     let path = route.path_beg.clone();
     (route.domain.clone(), route.proto, route.ssl, path, id)
+}
+
+/// The folder that keys in files start from: that of the routes file.
+pub(super) fn key_folder(source: &RouteSource) -> &Path {
+    let folder = source.file.as_deref().and_then(Path::parent);
+    folder.unwrap_or_else(|| Path::new("."))
+}
+
+/// An error when a route's own key cannot be used. The route serves all the same, signed with the
+/// settings' key as Pushpin does it, so this is the only place where it shows.
+fn key_fault(route: &Route, folder: &Path) -> Option<Fault> {
+    // Any issuer will do: the settings may have one when the route has not.
+    let error = Signer::new("gripd", route.sig_key.as_deref()?, folder).err()?;
+    let message = format!(
+        "sig_key cannot be used, so grip.sig_key signs: {error}; allowed: text, base64:... or \
+         file:... (a PEM private key, EC P-256 or RSA, or hex)"
+    );
+    Some(Fault::error("", message))
 }
 
 /// Reads the routes file of a source; invalid UTF-8 becomes U+FFFD, which no condition matches.

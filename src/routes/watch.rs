@@ -181,7 +181,7 @@ impl Watch {
             .map(|path| path.display().to_string())
             .unwrap_or_default();
         let (added, removed) = difference(old.text(), text);
-        let (table, faults) = Table::parse(&name, text);
+        let (table, faults) = Table::parse(&name, text, table::key_folder(&self.source));
         let count = table.routes().len();
         self.shared.store(Arc::new(table));
         info!("routes: {name} reloaded: {count} in use, {added} lines added, {removed} removed");

@@ -9,6 +9,8 @@ use super::{Route, condition, target, token};
 pub struct Parsed {
     /// The route.
     pub route: Route,
+    /// Column of the `sig_key` that counts, from 1; 0: the line has none.
+    pub sig_key_column: usize,
     /// What its author should know although the line counts.
     pub notes: Vec<Note>,
 }
@@ -66,7 +68,12 @@ pub fn parse_line(line: &str) -> Result<Option<Parsed>, LineError> {
     for section in rest {
         route.targets.push(target::parse(section, &mut notes)?);
     }
-    Ok(Some(Parsed { route, notes }))
+    let sig_key = first.props.iter().rfind(|prop| prop.name == "sig_key");
+    Ok(Some(Parsed {
+        route,
+        sig_key_column: sig_key.map_or(0, |prop| prop.column),
+        notes,
+    }))
 }
 
 /// A value as it can stand in a line whatever it holds, line ends and NUL excepted.

@@ -6,7 +6,7 @@ const TARGET: &str = "127.0.0.1:18290";
 
 fn table(lines: &[&str]) -> (Table, Vec<String>) {
     let text = lines.join("\n").replace(" A", " a:1").replace(" B", " b:1");
-    let (table, faults) = Table::parse("routes", &format!("{text}\n* any:1\n"));
+    let (table, faults) = Table::parse("routes", &format!("{text}\n* any:1\n"), Path::new("."));
     (table, faults.iter().map(ToString::to_string).collect())
 }
 
@@ -168,7 +168,7 @@ fn a_bad_line_alone_is_left_out() {
          *,path_beg=/p h:99999\n*,path_beg=/q h\n*,path_beg=/dup {TARGET}\n\
          *,path_beg=/dup {TARGET}\n* {TARGET}\n"
     );
-    let (table, faults) = Table::parse("routes", &text);
+    let (table, faults) = Table::parse("routes", &text, Path::new("."));
     let places: Vec<_> = faults.iter().map(|f| (f.line, f.column)).collect();
     assert_eq!(
         places,
@@ -180,9 +180,28 @@ fn a_bad_line_alone_is_left_out() {
 }
 
 #[test]
+fn a_key_that_cannot_sign_is_an_error_and_the_route_serves() {
+    let text = "* a:1\nb.test,sig_key=ok,sig_key=base64:@@@ b:1\nc.test,sig_key=file:no.pem c:1\n\
+                d.test,sig_key=base64:AAEC d:1\n";
+    let (table, faults) = Table::parse("routes", text, Path::new("no/such/folder"));
+    let places: Vec<_> = faults.iter().map(|f| (f.line, f.column)).collect();
+    assert_eq!(places, [(2, 19), (3, 8)]);
+    for (fault, part) in faults.iter().zip(["base64", "no/such/folder/no.pem"]) {
+        assert!(fault.is_error());
+        assert!(fault.message.contains(part), "{fault}");
+        assert!(
+            fault.message.contains("allowed: text, base64:..."),
+            "{fault}"
+        );
+    }
+    assert_eq!(chosen(&table, "b.test", "/"), to("b"));
+    assert_eq!(chosen(&table, "c.test", "/"), to("c"));
+}
+
+#[test]
 fn nothing_usable_is_an_empty_table_and_an_error() {
     for text in ["", "# only a comment\n\n"] {
-        let (table, faults) = Table::parse("routes", text);
+        let (table, faults) = Table::parse("routes", text, Path::new("."));
         assert_eq!(chosen(&table, "h", "/"), None);
         assert_eq!(faults.len(), 1, "{text:?}");
         assert!(faults[0].is_error());
