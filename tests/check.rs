@@ -254,6 +254,8 @@ fn pushpins_file_is_read() {
         "check",
         "--config=pushpin.conf",
         "--merge-output",
+        "-m",
+        "-m",
         "--id=1",
         "--loglevel=2",
     ]);
@@ -299,6 +301,27 @@ fn exit_codes_tell_usage_from_configuration() {
 }
 
 #[test]
+fn route_lines_of_which_none_can_be_used_end_it() {
+    let arguments = [
+        "--route",
+        "solo",
+        "--route",
+        "*,proto=ftp h:1",
+        "--logfile",
+        "log",
+    ];
+    let answer = Folder::new().run(&arguments);
+    assert_eq!(answer.code, Some(3), "{answer:?}");
+    assert_eq!(
+        answer.err,
+        "gripd: --route:1:1: condition without a target; allowed: a condition, a space, then at \
+         least one target: * 127.0.0.1:8000\n\
+         gripd: --route:2:3: unknown proto; allowed: proto=http or proto=ws\n\
+         gripd: none of the route lines (--route, routes.lines) can be used\n"
+    );
+}
+
+#[test]
 fn faults_of_flags_name_the_flag() {
     let answer = Folder::new().run(&["--port", "99999", "--route", "* test"]);
     assert_eq!(
@@ -312,7 +335,9 @@ fn faults_of_flags_name_the_flag() {
 fn version_and_help() {
     let folder = Folder::new();
     let version = format!("gripd {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(folder.run(&["--version"]).out, version);
+    for flag in ["--version", "-V", "-v"] {
+        assert_eq!(folder.run(&[flag]).out, version, "{flag}");
+    }
     let help = folder.run(&["--help"]).out;
     for part in [
         "--config",

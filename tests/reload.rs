@@ -171,3 +171,40 @@ fn a_reload_leaves_out_bad_lines_and_takes_the_rest() {
     files.wait_for("B");
     files.gripd.wait_log("routes:1:");
 }
+
+#[test]
+fn a_file_without_a_usable_route_keeps_the_old_table_and_says_so_once() {
+    let files = Files::new();
+    for text in ["", "nonsense\n"] {
+        let start = files.gripd.log().len();
+        fs::write(files.path("routes"), text).unwrap();
+        files
+            .gripd
+            .wait_log_from(start, "no usable route; the old table of routes stays");
+        assert_eq!(files.gripd.fetch("/").text(), "A", "{text:?}");
+    }
+    fs::write(files.path("routes"), line(&files.b)).unwrap();
+    files.wait_for("B");
+    files.gripd.wait_log("1 in use, 1 line added, 1 removed");
+    let log = files.gripd.log();
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("no usable route"))
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|line| line.contains("ERROR")), "{told:?}");
+    assert!(
+        told[1].contains("routes:1:1: condition without a target"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_start_without_a_usable_route_answers_502_until_there_is_one() {
+    let b = Backend::saying("B");
+    let gripd = Gripd::start(|c| c.file("routes", "nonsense\n"));
+    gripd.wait_log("no route is in force: every request gets 502");
+    assert_eq!(gripd.fetch("/").status(), 502);
+    fs::write(gripd.dir().join("routes"), line(&b)).unwrap();
+    eventually("requests go to B", || gripd.fetch("/").text() == "B");
+}

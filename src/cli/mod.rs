@@ -6,7 +6,7 @@ mod serve;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::Flags;
 
@@ -23,12 +23,16 @@ pub fn run() -> ExitCode {
 /// A push proxy: keeps HTTP streams, long-polls and WebSockets open in front of any web backend
 /// (GRIP), so that anyone may push messages to them.
 #[derive(Debug, Parser)]
-#[command(name = "gripd", version, max_term_width = 100, after_long_help = GUIDE, after_help = GUIDE)]
+#[command(name = "gripd", version, disable_version_flag = true, max_term_width = 100, after_long_help = GUIDE, after_help = GUIDE)]
 struct Line {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     sources: Sources,
+
+    /// Print the version.
+    #[arg(long, short = 'V', visible_short_alias = 'v', action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -84,7 +88,7 @@ struct Sources {
     id: Option<u16>,
 
     /// No effect: gripd always writes one log. Accepted because Pushpin has it.
-    #[arg(long, short = 'm', global = true)]
+    #[arg(long, short = 'm', global = true, overrides_with = "merge_output")]
     merge_output: bool,
 }
 

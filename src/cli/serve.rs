@@ -9,7 +9,8 @@ use tracing::{error, info, warn};
 
 use super::{CONFIGURATION, environment};
 use crate::{
-    config::{self, Flags},
+    config::{self, Fault, Flags, RouteSource},
+    routes::table::Table,
     server,
     telemetry::logs,
 };
@@ -25,6 +26,13 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
             return ExitCode::from(CONFIGURATION);
         }
     };
+    if let Some(faults) = useless_lines(&loaded.settings.routes) {
+        for fault in &faults {
+            complain(fault);
+        }
+        complain(&"none of the route lines (--route, routes.lines) can be used");
+        return ExitCode::from(CONFIGURATION);
+    }
     if let Err(error) = logs::start(&loaded.settings.log) {
         complain(&error);
         return ExitCode::from(CONFIGURATION);
@@ -42,6 +50,17 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// The faults of route lines of which none can be used. Unlike a file they stay as they are, so
+/// there is nothing to wait for.
+fn useless_lines(source: &RouteSource) -> Option<Vec<Fault>> {
+    if source.lines.is_empty() {
+        return None;
+    }
+    let (table, mut faults) = Table::load(source).ok()?;
+    faults.retain(|fault| fault.line > 0);
+    table.routes().is_empty().then_some(faults)
 }
 
 /// One line on standard error, before there is a log.

@@ -88,6 +88,8 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const GIB: usize = 1 << 30;
+/// The longest target the HTTP library (`http::Uri`) can hold.
+const LONGEST_TARGET: usize = (u16::MAX - 1) as usize;
 const MANY: usize = 100_000_000;
 
 /// Every key, section by section.
@@ -269,8 +271,8 @@ pub const KEYS: &[Key] = &[
     key(
         "limits",
         "request_target",
-        Slot::Bytes(|s| &mut s.limits.request_target, 256, 16 * MIB),
-        "most bytes of a client request's target",
+        Slot::Bytes(|s| &mut s.limits.request_target, 256, LONGEST_TARGET),
+        "most bytes of a client request's target; at most 65534, the HTTP library's own limit",
     ),
     key(
         "limits",

@@ -11,7 +11,7 @@ use std::{
 
 #[cfg(test)]
 pub(super) use self::meaning::unknown_targets;
-use self::meaning::{Meaning, meaning};
+use self::meaning::{Meaning, STATS, meaning};
 use super::{
     draft::{Draft, Place, Rank, folder_of},
     load,
@@ -193,8 +193,7 @@ impl<'e> Reader<'_, 'e> {
             }
             Some(Meaning::Shipped(shipped, instead)) => {
                 if !shipped.contains(&value) {
-                    let message = format!("{} has no effect in gripd: {instead}", entry.key);
-                    self.draft.faults.push(entry.place().warning(message));
+                    self.no_effect(entry, instead);
                 }
             }
             Some(Meaning::Special) => self.special(entry, entries),
@@ -230,10 +229,19 @@ impl<'e> Reader<'_, 'e> {
                 }
             }
             "port_offset" => self.port_offset(entry),
+            // The socket Pushpin ships, wherever its folder is: nobody asked for it.
+            "stats_spec" if !value.is_empty() && !value.starts_with("ipc://") => {
+                self.no_effect(entry, STATS);
+            }
             "push_in_http_port" => self.control_port(entry, entries),
             "x_forwarded_for" | "x_forwarded_for_trusted" => self.forwarded_for(entry),
             _ => {}
         }
+    }
+
+    fn no_effect(&mut self, entry: &Entry, instead: &str) {
+        let message = format!("{} has no effect in gripd: {instead}", entry.key);
+        self.draft.faults.push(entry.place().warning(message));
     }
 
     fn port_offset(&mut self, entry: &Entry) {

@@ -200,6 +200,11 @@ fn faults_name_key_place_and_range() {
             "gripd.toml:2:1: log.level must be one value, not a list",
         ),
         (
+            "[limits]\nrequest_target = 65535",
+            "gripd.toml:2:1: limits.request_target must be a size such as 64KiB, from 256 to 65534 \
+             bytes",
+        ),
+        (
             "[log]\nlevel = {a = 1}",
             "gripd.toml:2:1: log.level must be a value or a list of values",
         ),

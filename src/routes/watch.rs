@@ -20,7 +20,7 @@ use std::{
 };
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::table::{self, Shared, Table};
 use crate::config::RouteSource;
@@ -58,6 +58,7 @@ pub fn spawn(source: RouteSource, shared: Shared) -> io::Result<Reloader> {
         stop: Arc::clone(&stop),
         seen: None,
         failed: false,
+        refused: None,
     };
     let events = signals.clone();
     thread::Builder::new()
@@ -91,6 +92,8 @@ struct Watch {
     seen: Option<Stamp>,
     /// The last look failed: the next failure need not be logged again.
     failed: bool,
+    /// What the file held when it was refused: the same text need not be refused aloud again.
+    refused: Option<String>,
 }
 
 /// What changes when a file does. Cheaper to compare than its contents.
@@ -139,11 +142,12 @@ impl Watch {
     fn asked(&mut self) {
         // Asked again, a failure is told again.
         self.failed = false;
+        self.refused = None;
         let Some(path) = self.path.clone() else {
             info!("routes: not read from a file, nothing to reload");
             return;
         };
-        if !self.look() && !self.failed {
+        if !self.look() && !self.failed && self.refused.is_none() {
             info!("routes: {} has not changed", path.display());
         }
     }
@@ -168,13 +172,20 @@ impl Watch {
         self.failed = false;
         let old = self.shared.load_full();
         if *text == *old.text() {
+            self.refused = None;
             return false;
         }
-        self.swap(&old, &text);
-        true
+        if self.refused.as_deref() == Some(&text) {
+            return false;
+        }
+        let swapped = self.swap(&old, &text);
+        self.refused = (!swapped).then_some(text);
+        swapped
     }
 
-    fn swap(&self, old: &Table, text: &str) {
+    /// Puts a table of this text in the place of the old one, unless it would hold no route: an
+    /// editor that empties the file before it writes must not cut everybody off.
+    fn swap(&self, old: &Table, text: &str) -> bool {
         let name = self
             .path
             .as_ref()
@@ -183,11 +194,21 @@ impl Watch {
         let (added, removed) = difference(old.text(), text);
         let (table, faults) = Table::parse(&name, text, table::key_folder(&self.source));
         let count = table.routes().len();
+        if count == 0 {
+            let first = faults
+                .iter()
+                .find(|fault| fault.line > 0 && fault.is_error());
+            let first = first.map_or_else(String::new, |fault| format!(" (first fault: {fault})"));
+            error!("routes: {name} has no usable route; the old table of routes stays{first}");
+            return false;
+        }
         self.shared.store(Arc::new(table));
-        info!("routes: {name} reloaded: {count} in use, {added} lines added, {removed} removed");
+        let lines = if added == 1 { "line" } else { "lines" };
+        info!("routes: {name} reloaded: {count} in use, {added} {lines} added, {removed} removed");
         for fault in faults {
             warn!("{fault}");
         }
+        true
     }
 
     fn stamp(&self) -> Option<Stamp> {

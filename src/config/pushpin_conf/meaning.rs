@@ -34,10 +34,12 @@ use Meaning::{Flag, Group, Millis, Same, Shipped, Silent, Special};
 const OFF: &[&str] = &["", "false", "0"];
 const ZEROMQ: &str = "ZeroMQ is not served; publish over HTTP to the control port";
 const LISTENERS: &str = "only plain HTTP ports are served yet";
-const STATS: &str = "gripd sends no statistics packets";
+const SOCKETS: &str = "gripd has no IPC sockets";
+pub(super) const STATS: &str = "gripd sends no statistics packets";
 const METRICS: &str = "there is no metrics port yet";
 
 const ROWS: &[(&str, &str, Meaning)] = &[
+    // Read elsewhere: the included file, and the words that stand for folders.
     ("global", "include", Silent),
     ("global", "rundir", Silent),
     ("global", "libdir", Silent),
@@ -53,6 +55,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_connection_send",
         Shipped(&["", "true"], STATS),
     ),
+    // Pushpin's own processes and their folder: gripd is one process and starts none.
     ("runner", "rundir", Silent),
     ("runner", "services", Silent),
     ("runner", "http_port", Same("listen.http")),
@@ -134,7 +137,14 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ("proxy", "sig_iss", Same("grip.sig_iss")),
     ("proxy", "sig_key", Same("grip.sig_key")),
     ("proxy", "upstream_key", Same("grip.upstream_key")),
-    ("proxy", "sockjs_url", Silent),
+    (
+        "proxy",
+        "sockjs_url",
+        Shipped(
+            &["", "http://cdn.jsdelivr.net/sockjs/0.3.4/sockjs.min.js"],
+            "SockJS is not in gripd yet",
+        ),
+    ),
     (
         "proxy",
         "stats_report_interval",
@@ -147,15 +157,16 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     ),
     ("proxy", "prometheus_port", Group(METRICS)),
     ("proxy", "prometheus_prefix", Group(METRICS)),
-    ("proxy", "ipc_file_mode", Silent),
+    ("proxy", "ipc_file_mode", Group(SOCKETS)),
     // gripd never calls home, whatever they say.
     ("proxy", "updates_check", Silent),
     ("proxy", "organization_name", Silent),
-    ("handler", "ipc_file_mode", Silent),
+    ("handler", "ipc_file_mode", Group(SOCKETS)),
     ("handler", "push_in_spec", Group(ZEROMQ)),
     ("handler", "push_in_sub_specs", Group(ZEROMQ)),
     ("handler", "push_in_sub_spec", Group(ZEROMQ)),
-    ("handler", "push_in_sub_connect", Silent),
+    ("handler", "push_in_sub_connect", Shipped(OFF, ZEROMQ)),
+    // Read together with its port.
     ("handler", "push_in_http_addr", Silent),
     ("handler", "push_in_http_port", Special),
     (
@@ -168,7 +179,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "push_in_http_max_body_size",
         Same("control.max_body"),
     ),
-    ("handler", "stats_spec", Silent),
+    ("handler", "stats_spec", Special),
     ("handler", "command_spec", Group(ZEROMQ)),
     (
         "handler",

@@ -11,7 +11,7 @@ const DEBIAN: &str = "[global]\ninclude={libdir}/internal.conf\nrundir=/var/run/
     routesfile=routes\ndebug=false\nauto_cross_origin=false\naccept_x_forwarded_protocol=false\n\
     set_x_forwarded_protocol=proto-only\nx_forwarded_for=\nx_forwarded_for_trusted=\n\
     orig_headers_need_mark=\naccept_pushpin_route=false\nlog_from=false\nlog_user_agent=false\n\
-    sig_iss=pushpin\nsig_key=changeme\nupstream_key=\nsockjs_url=http://cdn.example/sockjs.js\n\
+    sig_iss=pushpin\nsig_key=changeme\nupstream_key=\nsockjs_url=http://cdn.jsdelivr.net/sockjs/0.3.4/sockjs.min.js\n\
     updates_check=off\norganization_name=\n[handler]\npush_in_spec=tcp://127.0.0.1:5560\n\
     push_in_sub_specs=tcp://127.0.0.1:5562\npush_in_sub_connect=false\n\
     push_in_http_addr=127.0.0.1\npush_in_http_port=5561\npush_in_http_max_headers_size=10000\n\
@@ -113,6 +113,32 @@ fn keys_without_meaning_warn_once_when_changed() {
             "pushpin.conf:4:1: https_ports, local_ports: only plain HTTP ports are served yet",
         ]
     );
+}
+
+#[test]
+fn a_changed_key_without_effect_is_told() {
+    let warned = |section: &str, line: &str| {
+        let loaded = conf(&format!("[{section}]\n{line}\n")).unwrap();
+        loaded.warnings.len()
+    };
+    for (section, line, count) in [
+        ("proxy", "sockjs_url=http://x.test/sockjs.js", 1),
+        ("proxy", "sockjs_url=", 0),
+        ("proxy", "ipc_file_mode=777", 1),
+        (
+            "handler",
+            "ipc_file_mode=777\npush_in_spec=tcp://127.0.0.1:1",
+            2,
+        ),
+        ("handler", "push_in_sub_connect=true", 1),
+        ("handler", "push_in_sub_connect=false", 0),
+        ("handler", "stats_spec=tcp://127.0.0.1:5570", 1),
+        ("handler", "stats_spec=ipc:///elsewhere/stats", 0),
+        ("handler", "message_rate=1\nmessage_hwm=1", 0),
+        ("proxy", "updates_check=report\norganization_name=us", 0),
+    ] {
+        assert_eq!(warned(section, line), count, "{line}");
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, 
     if matches!(target.address, Address::Zhttp(_) | Address::ZhttpReq(_)) {
         notes.push(Note {
             column: section.column,
-            text: "zhttp targets are not in gripd yet: this target cannot be reached".into(),
+            text: "zhttp targets are not in gripd yet: this target answers 501".into(),
         });
     }
     for prop in &section.props {
@@ -49,6 +49,7 @@ fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
     match prop.name.as_str() {
         "host" => target.host = host(prop)?,
         "sub" => target.subs.extend(text(prop)),
+        "untrusted" => target.untrusted = true,
         _ => return Ok(false),
     }
     Ok(true)
@@ -70,10 +71,9 @@ fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
         }
         "ssl" => {
             target.ssl = true;
-            effect = "this target cannot be reached";
+            effect = "this target answers 501";
         }
         "trust_connect_host" => target.trust_connect_host = true,
-        "untrusted" => target.untrusted = true,
         _ => return false,
     }
     note_later(notes, prop, effect);

@@ -268,7 +268,7 @@ fn notes_name_what_has_no_effect() {
 fn what_works_makes_no_note() {
     let line = "h.test,id=i,path_beg=/p,proto=http,ssl=no,prefix=x,as_host=a,path_rem=1,\
                 replace_beg=/q,header=A:b,debug,no_grip,sig_iss=i,sig_key=k,connect_timeout=1,\
-                response_timeout=1,idle_timeout=1 h:1,host=b,sub=c";
+                response_timeout=1,idle_timeout=1 h:1,host=b,sub=c,untrusted";
     assert_eq!(parsed(line).notes, []);
 }
 

@@ -133,6 +133,30 @@ fn a_bad_line_does_not_stop_a_reload() {
 }
 
 #[test]
+fn a_file_without_a_usable_route_leaves_the_table() {
+    let folder = Folder::new();
+    let path = folder.write("routes", "* a:1\n");
+    let shared: Shared = Arc::default();
+    let mut watch = by_hand(&path, &shared);
+    assert!(watch.look());
+    for text in ["", "nonsense\n", "# later\n"] {
+        fs::write(&path, text).unwrap();
+        assert!(!watch.look(), "{text:?}");
+        assert_eq!(watch.refused.as_deref(), Some(text), "told");
+        assert!(!watch.look(), "{text:?}");
+        assert_eq!(port(&shared), Some(1), "{text:?}");
+    }
+    fs::write(&path, "* a:1\n").unwrap();
+    assert!(!watch.look(), "as it was");
+    assert_eq!(watch.refused, None);
+    fs::write(&path, "").unwrap();
+    assert!(!watch.look());
+    fs::write(&path, "* a:2\n").unwrap();
+    assert!(watch.look());
+    assert_eq!(port(&shared), Some(2));
+}
+
+#[test]
 fn asked_for_it_reads_at_once() {
     let folder = Folder::new();
     let path = folder.write("routes", "* a:1\n");
@@ -188,5 +212,6 @@ fn by_hand(path: &Path, shared: &Shared) -> Watch {
         stop: Arc::default(),
         seen: None,
         failed: false,
+        refused: None,
     }
 }
