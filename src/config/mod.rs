@@ -159,7 +159,7 @@ pub struct Grip {
 pub struct Limits {
     /// Bytes of a client request's head. Default 64 KiB.
     pub request_head: usize,
-    /// Bytes of a client request's target. Default 16 KiB.
+    /// Bytes of a client request's target. Default 16 KiB, at most 65,534.
     pub request_target: usize,
     /// Headers of a client request. Default 128.
     pub request_headers: usize,

@@ -2,7 +2,8 @@
 //! every 2 s where the kernel tells nothing (network and container mounts). A change builds a
 //! whole new table and swaps it in; connections are not touched. Edits in place, rename-over,
 //! symlink swaps (Kubernetes `ConfigMap`s), delete and re-create are all seen, because it is the
-//! contents that are compared, never the events.
+//! contents that are compared, never the events. A file that cannot be read, or holds no usable
+//! route, leaves the table as it is.
 
 use std::{
     collections::HashMap,

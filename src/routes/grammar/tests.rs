@@ -248,7 +248,7 @@ fn notes_name_what_has_no_effect() {
         ("*,over_http test", 3, "it belongs behind a target"),
         ("* test,debug", 8, "it belongs behind the condition"),
         ("* test,over_http", 8, "WebSockets are not carried over it"),
-        ("* h:1,ssl", 7, "not in gripd yet"),
+        ("* h:1,ssl", 7, "not in gripd yet: this target answers 501"),
         ("*,session test", 3, "`session` is not in gripd yet"),
         ("*,path_rem=x test", 3, "path_rem is not a number"),
         ("Mixed.Test test", 1, "lower case"),
