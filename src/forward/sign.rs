@@ -73,7 +73,7 @@ fn signer(route: &Route, settings: &Settings) -> Option<Signer> {
     if let Some(key) = own {
         match Signer::new(issuer, key, folder) {
             Ok(signer) => return signer,
-            Err(error) => tracing::warn!("a route's sig_key cannot be used: {error}"),
+            Err(error) => tracing::debug!("a route's sig_key cannot be used: {error}"),
         }
     }
     Signer::new(issuer, &grip.sig_key.0, &grip.key_dir)
