@@ -38,6 +38,7 @@ pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure>
         mut body,
         route,
         target,
+        asked,
         debug,
         ..
     } = answer;
@@ -55,7 +56,9 @@ pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure>
             });
         }
         Ok(Read::TooLarge) => {
-            return Err(Failure::instruct_too_large(route, target, limit, debug));
+            return Err(Failure::instruct_too_large(
+                asked, route, target, limit, debug,
+            ));
         }
         // What went wrong with the body itself was told where it was read.
         Err(cause @ Cause::Upstream(_)) => {
@@ -63,12 +66,13 @@ pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure>
                 cause,
                 route: Some(route),
                 target: Some(target),
+                asked: Box::new(asked),
                 debug,
             });
         }
         Err(cause) => cause,
     };
-    Err(Failure::logged(cause, route, target, debug))
+    Err(Failure::logged(cause, asked, route, target, debug))
 }
 
 enum Read {

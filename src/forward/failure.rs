@@ -1,11 +1,17 @@
 //! Why a request got no answer from a backend: what the log says, which status it makes, and what
 //! the client may read.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::Method;
 
 use crate::{
     grip::instruct::InstructError,
     routes::grammar::Route,
+    telemetry::limit::Every,
     upstream::{Error, Origin, UploadError, show_route},
 };
 
@@ -19,8 +25,38 @@ pub struct Failure {
     pub route: Option<Arc<Route>>,
     /// Index of the target at fault, when it is one.
     pub target: Option<usize>,
+    /// What the client asked for.
+    pub asked: Box<Asked>,
     /// May the client read the cause?
     pub debug: bool,
+}
+
+/// What a client asked for, as far as the log tells it: never its query, which may hold secrets.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// The host, without port.
+    pub host: String,
+    /// The path.
+    pub path: String,
+}
+
+impl Asked {
+    /// The method, cut for the log.
+    pub fn short_method(&self) -> &str {
+        cut(self.method.as_str())
+    }
+
+    /// The host, cut for the log.
+    pub fn short_host(&self) -> &str {
+        cut(&self.host)
+    }
+
+    /// The path, cut for the log.
+    pub fn short_path(&self) -> &str {
+        cut(&self.path)
+    }
 }
 
 /// What happened, by who is at fault.
@@ -114,7 +150,13 @@ impl Cause {
 
 impl Failure {
     /// An instruct's body is larger than may be and must not be streamed. Logs it.
-    pub fn instruct_too_large(route: Arc<Route>, target: usize, limit: usize, debug: bool) -> Self {
+    pub fn instruct_too_large(
+        asked: Asked,
+        route: Arc<Route>,
+        target: usize,
+        limit: usize,
+        debug: bool,
+    ) -> Self {
         let address = Origin {
             route: route.clone(),
             target,
@@ -124,15 +166,22 @@ impl Failure {
             target: address,
             limit,
         };
-        Self::logged(cause, route, target, debug)
+        Self::logged(cause, asked, route, target, debug)
     }
 
     /// What went wrong with a target's answer, logged.
-    pub fn logged(cause: Cause, route: Arc<Route>, target: usize, debug: bool) -> Self {
+    pub fn logged(
+        cause: Cause,
+        asked: Asked,
+        route: Arc<Route>,
+        target: usize,
+        debug: bool,
+    ) -> Self {
         let failure = Self {
             cause,
             route: Some(route),
             target: Some(target),
+            asked: Box::new(asked),
             debug,
         };
         failure.log();
@@ -145,7 +194,7 @@ impl Failure {
             cause if self.debug || cause.is_for_client() => capitalized(&cause.to_string()),
             Cause::NoRoute { .. } => "No route for this request.".into(),
             cause if cause.status() == 504 => "The backend took too long.".into(),
-            _ => "The backend could not be asked or gave no valid answer.".into(),
+            _ => GENERIC.into(),
         }
     }
 
@@ -154,25 +203,86 @@ impl Failure {
         self.cause.status()
     }
 
+    /// The name of the target at fault, when it is one.
+    pub fn backend(&self) -> Option<String> {
+        let (route, target) = (Arc::clone(self.route.as_ref()?), self.target?);
+        Some(Origin { route, target }.address())
+    }
+
     /// One line for the operator; what a client did is only of interest when one looks for it.
+    /// Many failures at once are not all told.
     pub(super) fn log(&self) {
-        let route = self.route.as_deref().map(show_route).unwrap_or_default();
-        let target = match (&self.route, self.target) {
-            (Some(route), Some(target)) => Origin {
-                route: route.clone(),
-                target,
-            }
-            .address(),
-            _ => String::new(),
-        };
-        let (cause, status) = (&self.cause, self.cause.status());
+        let status = self.cause.status();
         if status < 500 {
-            tracing::debug!(route, backend = target, status, "{cause}");
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                self.tell(status, 0);
+            }
+        } else if let Some(left_out) = LIMITS.pass(&self.cause, Instant::now()) {
+            self.tell(status, left_out);
+        }
+    }
+
+    /// Writes the line, without the fields that have no value.
+    fn tell(&self, status: u16, left_out: u64) {
+        let asked = &*self.asked;
+        let method = asked.short_method();
+        let (host, path) = (asked.short_host(), asked.short_path());
+        let route = self.route.as_deref().map(show_route);
+        let (route, backend) = (route.as_deref(), self.backend());
+        let backend = backend.as_deref();
+        let left_out = (left_out > 0).then_some(left_out);
+        let cause = &self.cause;
+        if status < 500 {
+            tracing::debug!(method, host, path, route, backend, status, "{cause}");
         } else {
-            tracing::warn!(route, backend = target, status, "{cause}");
+            tracing::warn!(
+                method, host, path, route, backend, status, left_out, "{cause}"
+            );
         }
     }
 }
+
+/// How many warnings there may be: clients alone must not be able to fill a disk, nor hide what
+/// backends do.
+struct Limits {
+    clients: Every,
+    backends: Every,
+}
+
+impl Limits {
+    const fn new() -> Self {
+        Self {
+            clients: Every::new(SECOND),
+            backends: Every::some(10, SECOND),
+        }
+    }
+
+    /// `Some(n)`: warn, `n` of the kind were left out before; `None`: do not.
+    fn pass(&self, cause: &Cause, now: Instant) -> Option<u64> {
+        match cause {
+            Cause::NoRoute { .. } | Cause::NotThere { .. } | Cause::BadPath => {
+                self.clients.hit(now)
+            }
+            _ => self.backends.hit(now),
+        }
+    }
+}
+
+static LIMITS: Limits = Limits::new();
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What clients read of a fault of a backend when they are not told the cause.
+pub const GENERIC: &str = "The backend could not be asked or gave no valid answer.";
+
+/// The beginning of what a client sent, for the log.
+pub(super) fn cut(text: &str) -> &str {
+    text.char_indices()
+        .nth(LONGEST)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+/// In characters.
+const LONGEST: usize = 200;
 
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
@@ -192,8 +302,33 @@ mod tests {
             cause,
             route: None,
             target: None,
+            asked: Box::default(),
             debug,
         }
+    }
+
+    #[test]
+    fn clients_alone_warn_once_a_second_and_hide_no_backend() {
+        let limits = Limits::new();
+        let start = Instant::now();
+        let (one, other) = (
+            Cause::NoRoute { host: "a".into() },
+            Cause::Upstream(Error::Blocked),
+        );
+        let passed = |cause, at| {
+            (0..300)
+                .filter(|_| limits.pass(cause, at).is_some())
+                .count()
+        };
+        assert_eq!([passed(&one, start), passed(&other, start)], [1, 10]);
+        assert_eq!(limits.pass(&one, start + SECOND), Some(299));
+        assert_eq!(limits.pass(&other, start + SECOND), Some(290));
+    }
+
+    #[test]
+    fn what_clients_send_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"ü".repeat(300)), "ü".repeat(200));
     }
 
     #[test]

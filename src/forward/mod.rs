@@ -22,7 +22,7 @@ use hyper::upgrade::OnUpgrade;
 
 pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
 pub use collect::{Collected, collect};
-pub use failure::{Cause, Failure};
+pub use failure::{Asked, Cause, Failure, GENERIC};
 
 use crate::{
     config::Settings,
@@ -70,6 +70,8 @@ pub struct Answer {
     pub target: usize,
     /// Must it be read as an instruct?
     pub instruct: bool,
+    /// What the client asked for.
+    pub asked: Asked,
     /// The connection, when client and backend leave HTTP (status 101).
     pub upgrade: Option<OnUpgrade>,
     /// May the client read why something goes wrong with this answer?
@@ -122,21 +124,22 @@ impl Forwarder {
         let secure = forwarded::is_secure(&self.settings.proxy, client.secure, &head.headers);
         let upgrade = Upgrade::of(&head);
         let Some(route) = self.route(&head, &place, &upgrade, secure) else {
-            let failure = self.fail(None, None, Cause::NoRoute { host: place.host });
-            failure.log();
-            return Err(failure);
+            let host = failure::cut(&place.host).to_owned();
+            let asked = place.asked(head.method);
+            return Err(self.fail(asked, None, None, Cause::NoRoute { host }));
         };
         self.bounds(&route, &upload);
-        let result = if let Some(cause) = refused(&route, &head, &upload, &self.settings) {
-            Err((None, cause))
-        } else {
-            upload_ready(&head, &upload).await;
-            let prepared = self.prepare(head, place, upgrade, &route, secure, client);
-            self.targets(&route, &prepared, &upload).await
-        };
-        result
-            .map_err(|(target, cause)| self.fail(Some(route), target, cause))
-            .inspect_err(Failure::log)
+        if let Some(cause) = refused(&route, &head, &upload, &self.settings) {
+            return Err(self.fail(place.asked(head.method), Some(route), None, cause));
+        }
+        upload_ready(&head, &upload).await;
+        let prepared = self.prepare(head, place, upgrade, &route, secure, client);
+        let result = self.targets(&route, &prepared, &upload).await;
+        let asked = prepared.place.asked(prepared.method);
+        match result {
+            Ok(answer) => Ok(Answer { asked, ..answer }),
+            Err((target, cause)) => Err(self.fail(asked, Some(route), target, cause)),
+        }
     }
 
     /// The route of a request: by id where clients may name one, else the best match.
@@ -246,7 +249,7 @@ impl Forwarder {
         Err((None, cause))
     }
 
-    /// One target's answer.
+    /// One target's answer; what was asked is put in by the caller.
     async fn target(
         &self,
         route: &Arc<Route>,
@@ -289,6 +292,7 @@ impl Forwarder {
             route: route.clone(),
             target: index,
             instruct,
+            asked: Asked::default(),
             upgrade: reply.upgrade,
             debug: self.settings.proxy.debug || route.debug,
         })
@@ -333,20 +337,41 @@ impl Forwarder {
         }
     }
 
-    fn fail(&self, route: Option<Arc<Route>>, target: Option<usize>, cause: Cause) -> Failure {
+    /// A logged failure.
+    fn fail(
+        &self,
+        asked: Asked,
+        route: Option<Arc<Route>>,
+        target: Option<usize>,
+        cause: Cause,
+    ) -> Failure {
         let debug = self.settings.proxy.debug || route.as_ref().is_some_and(|route| route.debug);
-        Failure {
+        let failure = Failure {
             cause,
             route,
             target,
+            asked: Box::new(asked),
             debug,
-        }
+        };
+        failure.log();
+        failure
     }
 
     /// How many connections to backends are idle and alive.
     #[cfg(test)]
     fn idle(&self) -> usize {
         self.pool.idle()
+    }
+}
+
+impl Answer {
+    /// The name of the target that answered.
+    pub fn backend(&self) -> String {
+        let origin = Origin {
+            route: Arc::clone(&self.route),
+            target: self.target,
+        };
+        origin.address()
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use http::{Method, header, request};
 
+use super::Asked;
 use crate::routes::grammar::Route;
 
 /// Host and path of a request.
@@ -42,6 +43,15 @@ impl Place {
             path: slashed(&without_dots(path)),
             authority,
             asterisk,
+        }
+    }
+
+    /// What the log tells of it.
+    pub(super) fn asked(self, method: Method) -> Asked {
+        Asked {
+            method,
+            host: self.host,
+            path: self.path,
         }
     }
 

@@ -9,7 +9,9 @@ use hyper_util::rt::TokioIo;
 use super::{
     Front, Line, Turn,
     gated::{Gated, Signals},
-    refusal, service, tunnel,
+    refusal, service,
+    story::{End, Story},
+    tunnel,
 };
 use crate::{
     hold::{self, Early, Session},
@@ -32,6 +34,8 @@ pub(super) struct Desk {
     pub(super) keep_alive: bool,
     /// What the connection becomes, if not just the next request's.
     pub(super) next: RefCell<Option<Next>>,
+    /// What the log tells of the request, if it tells of each.
+    pub(super) story: RefCell<Option<Box<Story>>>,
 }
 
 /// What a connection becomes when the exchange is over.
@@ -67,6 +71,7 @@ impl<'f> Exchange<'f> {
             version: head.version,
             keep_alive: head.keep_alive && !front.is_draining(),
             next: RefCell::new(None),
+            story: RefCell::new(None),
         });
         Self {
             front,
@@ -110,6 +115,7 @@ impl<'f> Exchange<'f> {
             Poll::Pending => desk.stage().map_or(Poll::Pending, Poll::Ready),
         })
         .await;
+        desk.tell(&stage);
         let gated = connection.into_parts().io.into_inner();
         desk.settle(front, stage, gated).await
     }
@@ -135,6 +141,19 @@ impl Desk {
                 Stage::Broken
             }
         }
+    }
+
+    /// Tells the operator, if asked to.
+    fn tell(&self, stage: &Stage) {
+        let Some(story) = self.story.take() else {
+            return;
+        };
+        let end = match (stage, &*self.next.borrow()) {
+            (Stage::Broken, _) => End::Broken,
+            (_, Some(Next::Hold(_) | Next::HoldLater(_))) => End::Held,
+            _ => End::Answered,
+        };
+        story.tell(self.peer, end);
     }
 
     /// Makes of the connection what it becomes.

@@ -14,6 +14,7 @@ mod gated;
 mod refusal;
 mod request;
 mod service;
+mod story;
 mod tunnel;
 
 use std::{cell::Cell, fmt, net::SocketAddr, rc::Rc, sync::Arc};

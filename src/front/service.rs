@@ -1,7 +1,7 @@
 //! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
 //! instruct and begins a hold.
 
-use std::{convert::Infallible, future::pending, sync::Arc};
+use std::{convert::Infallible, future::pending, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -12,6 +12,7 @@ use super::{
     body::Outgoing,
     exchange::{Desk, Next},
     refusal,
+    story::Story,
     tunnel::Tunnel,
 };
 use crate::{
@@ -39,6 +40,9 @@ pub(super) async fn answer(
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    if let Some(story) = &mut *desk.story.borrow_mut() {
+        story.status = Some(response.status().as_u16());
+    }
     Ok(response)
 }
 
@@ -55,6 +59,7 @@ async fn respond(
     desk: &Desk,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Failure> {
+    let began = Instant::now();
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let upload = Upload::new(body, BODY_LIMIT);
@@ -62,10 +67,9 @@ async fn respond(
         addr: Some(desk.peer.ip()),
         secure: false,
     };
-    let mut answer = front
-        .forwarder
-        .forward(head, upload.clone(), &client)
-        .await?;
+    let forwarded = front.forwarder.forward(head, upload.clone(), &client).await;
+    desk.story.replace(Story::of(forwarded.as_ref(), began));
+    let mut answer = forwarded?;
     if let Some(upgrade) = answer.upgrade.take() {
         let (idle, setting) = match answer.route.timeouts.idle {
             Some(own) => (own, "route option idle_timeout"),
@@ -98,8 +102,8 @@ async fn settle(
     is_head: bool,
 ) -> Result<Response<Outgoing>, Failure> {
     let (route, target) = (Arc::clone(&answer.route), answer.target);
-    let debug = answer.debug;
-    let fail = |cause| Failure::logged(cause, Arc::clone(&route), target, debug);
+    let (asked, debug) = (answer.asked.clone(), answer.debug);
+    let fail = |cause| Failure::logged(cause, asked.clone(), Arc::clone(&route), target, debug);
     // The rest of the body would be taken for the next request.
     let finished = upload.finish().await;
     if upload.overflowed() {
@@ -110,7 +114,7 @@ async fn settle(
     if rest.is_some() && !instruct::allows_large_stream(fields(&response)) {
         let route = Arc::clone(&route);
         return Err(Failure::instruct_too_large(
-            route, target, BODY_LIMIT, debug,
+            asked, route, target, BODY_LIMIT, debug,
         ));
     }
     let first = response.body.clone();

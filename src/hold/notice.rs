@@ -1,23 +1,47 @@
-//! Says once a route what its instructs ask for and gripd does not do yet.
+//! What the log says of holds: once a route what is wrong with its instructs, and, at the level
+//! `debug`, each hold's beginning and end.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Instant};
 
 use parking_lot::Mutex;
+use tracing::Level;
 
-use crate::grip::{filter::Filter, instruct::Instruct};
+use crate::grip::{
+    delivery::Standing,
+    filter::Filter,
+    instruct::{Instruct, InstructWarning, Mode},
+};
 
-/// Which routes have been told. Shared by all threads.
+/// What was said of which route. Shared by all threads.
 #[derive(Debug, Default)]
-pub struct Notices(Mutex<HashSet<String>>);
+pub struct Notices(Mutex<HashSet<(Kind, String)>>);
+
+/// What is said once a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    /// More channels than one request may have.
+    Cut,
+    /// Something gripd does not do yet.
+    Missing,
+    NoChannels,
+    /// A header with a quote that is never closed.
+    Unclosed(&'static str),
+}
 
 impl Notices {
-    /// Warns about `instruct` if it is the first of its route that asks for more than is there.
+    /// Warns about `instruct`, of each kind of fault once a route.
     pub(super) fn tell(&self, instruct: &Instruct, route: &str) {
         for warning in &instruct.warnings {
-            tracing::warn!(route, "{warning}");
+            let kind = match warning {
+                InstructWarning::NoChannels => Kind::NoChannels,
+                InstructWarning::Unclosed { header, .. } => Kind::Unclosed(header),
+            };
+            if self.is_first(kind, route) {
+                tracing::warn!(route, "{warning} (said once for this route)");
+            }
         }
         let missing = missing(instruct);
-        if !missing.is_empty() && self.is_first(route) {
+        if !missing.is_empty() && self.is_first(Kind::Missing, route) {
             tracing::warn!(
                 route,
                 "this route's instructs use what gripd does not do yet ({}): links and filters act \
@@ -27,11 +51,27 @@ impl Notices {
         }
     }
 
-    fn is_first(&self, route: &str) -> bool {
+    /// Warns, once a route, that of `asked` channels only `most` are subscribed.
+    pub(super) fn cut(&self, route: &str, asked: usize, most: usize) {
+        if self.is_first(Kind::Cut, route) {
+            tracing::warn!(
+                route,
+                "an instruct names {asked} channels, and only the first {most} are subscribed: \
+                 raise grip.connection_subscription_max (said once for this route)"
+            );
+        }
+    }
+
+    fn is_first(&self, kind: Kind, route: &str) -> bool {
         let mut told = self.0.lock();
-        !told.contains(route) && told.insert(route.to_owned())
+        // A copy of the name is cheap here: there is something wrong with the instruct.
+        told.len() < MOST && told.insert((kind, route.to_owned()))
     }
 }
+
+/// Most notices that are remembered. Routes may be reloaded with new names for ever; after so many
+/// nothing more is said.
+const MOST: usize = 10_000;
 
 fn missing(instruct: &Instruct) -> Vec<&str> {
     let links = [
@@ -52,4 +92,80 @@ fn missing(instruct: &Instruct) -> Vec<&str> {
     missing.sort_unstable();
     missing.dedup();
     missing
+}
+
+/// What the log tells of one hold. There is none unless the log tells of each.
+#[derive(Debug)]
+pub(super) struct Told {
+    mode: &'static str,
+    /// Names, as many as fit.
+    channels: String,
+    route: String,
+    began: Instant,
+}
+
+impl Told {
+    /// Tells of a hold's beginning.
+    pub(super) fn begin(
+        mode: Mode,
+        channels: &[(String, Standing)],
+        route: &str,
+    ) -> Option<Box<Self>> {
+        if !tracing::enabled!(Level::DEBUG) {
+            return None;
+        }
+        let mode = match mode {
+            Mode::Response => "response",
+            Mode::Stream => "stream",
+        };
+        let names: Vec<&str> = channels.iter().map(|(name, _)| &**name).collect();
+        let told = Self {
+            mode,
+            channels: names.join(", ").chars().take(LONGEST).collect(),
+            route: route.to_owned(),
+            began: Instant::now(),
+        };
+        tracing::debug!(mode, channels = told.channels, route, "hold begins");
+        Some(Box::new(told))
+    }
+
+    /// Tells of its end.
+    pub(super) fn end(&self, cause: &str) {
+        tracing::debug!(
+            mode = self.mode,
+            channels = self.channels,
+            route = self.route,
+            milliseconds = self.began.elapsed().as_secs_f64() * 1000.0,
+            cause,
+            "hold ends"
+        );
+    }
+}
+
+/// Most characters of channel names in a line.
+const LONGEST: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_said_once_a_route_and_not_for_ever() {
+        let notices = Notices::default();
+        let kinds = [
+            Kind::Cut,
+            Kind::NoChannels,
+            Kind::Unclosed("Grip-Channel"),
+            Kind::Unclosed("Grip-Link"),
+        ];
+        for kind in kinds {
+            assert!(notices.is_first(kind, "a"), "{kind:?}");
+            assert!(!notices.is_first(kind, "a"), "{kind:?}");
+            assert!(notices.is_first(kind, "b"), "{kind:?}");
+        }
+        for number in 0..MOST {
+            notices.is_first(Kind::Cut, &number.to_string());
+        }
+        assert!(!notices.is_first(Kind::Cut, "new"), "bounded");
+    }
 }

@@ -6,22 +6,25 @@ use std::{
     io,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
     answer,
+    notice::Told,
     start::{Client, STALLED, Start},
 };
 use crate::{
+    forward,
     grip::{
         delivery::{self, Decision, Standing},
         instruct::Response,
     },
     http1::gate::Version,
     hub::{Event, Held, Prepared, Wire},
+    telemetry::limit::Every,
 };
 
 /// A parked request.
@@ -30,6 +33,16 @@ pub struct Session {
     held: Held<TcpStream>,
     ending: Ending,
     early: Early,
+    told: Option<Box<Told>>,
+}
+
+/// Why a hold ended without its shard's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// The client has gone.
+    Gone,
+    /// It sent more than may wait.
+    TooMuch,
 }
 
 /// What a client sent ahead while its request was held.
@@ -99,6 +112,7 @@ impl Session {
             held: start.held,
             ending: start.ending,
             early,
+            told: start.told,
         }
     }
 
@@ -112,8 +126,12 @@ impl Session {
             held,
             ending,
             early,
+            told,
         } = self;
-        let (Some(event), Some(socket)) = (event, held.release()) else {
+        if let Some(told) = told {
+            told.end(cause(&event));
+        }
+        let (Ok(event), Some(socket)) = (event, held.release()) else {
             return Outcome::Over;
         };
         match (event, ending) {
@@ -131,36 +149,49 @@ impl Session {
         }
     }
 
-    /// Ready with the shard's word, or with `None` when the client has gone or sends too much.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+    /// Ready with the shard's word, or when the client has gone or sends too much.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, Left>> {
         if let Poll::Ready(event) = self.held.poll(context) {
-            return Poll::Ready(Some(event));
+            return Poll::Ready(Ok(event));
         }
         let early = &mut self.early;
-        let gone = self.held.wire(|wire| early.poll_read(wire, context));
-        match gone {
-            Some(Poll::Pending) => Poll::Pending,
-            Some(Poll::Ready(())) | None => Poll::Ready(None),
-        }
+        self.held
+            .wire(|wire| early.poll_read(wire, context))
+            .unwrap_or(Poll::Ready(Left::Gone))
+            .map(Err)
+    }
+}
+
+/// An end in the log's words.
+fn cause(event: &Result<Event, Left>) -> &'static str {
+    match event {
+        Ok(Event::Answer(_)) => "answered",
+        Ok(Event::Ended) => "ended by close",
+        Ok(Event::Timeout) => "timeout",
+        Ok(Event::Overflow) => "overflow: the client does not read",
+        Ok(Event::Broken) | Err(Left::Gone) => "client gone",
+        Err(Left::TooMuch) => "overflow: the client sent too much ahead",
     }
 }
 
 impl Early {
     /// Reads ahead; ready when the client has gone or has sent too much.
-    fn poll_read(&mut self, wire: &impl Wire, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_read(&mut self, wire: &impl Wire, context: &mut Context<'_>) -> Poll<Left> {
         loop {
             match wire.poll_read_ready(context) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Err(_)) => return Poll::Ready(Left::Gone),
                 Poll::Ready(Ok(())) => {}
             }
             let mut buffer = [0; 1024];
             match wire.try_read(&mut buffer) {
-                Ok(0) => return Poll::Ready(()),
-                Ok(read) if self.bytes.len() + read > self.limit => return Poll::Ready(()),
+                Ok(0) => return Poll::Ready(Left::Gone),
+                Ok(read) if self.bytes.len() + read > self.limit => {
+                    return Poll::Ready(Left::TooMuch);
+                }
                 Ok(read) => self.bytes.extend_from_slice(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(()),
+                Err(_) => return Poll::Ready(Left::Gone),
             }
         }
     }
@@ -173,11 +204,15 @@ impl LongPoll {
             return self.response.clone();
         };
         answer::merged(&self.response, content).unwrap_or_else(|error| {
-            tracing::warn!(channel = item.item().channel, %error, "item cannot answer a long-poll");
+            if let Some(left_out) = UNFIT.hit(Instant::now()) {
+                let left_out = (left_out > 0).then_some(left_out);
+                let channel = &item.item().channel;
+                tracing::warn!(channel, %error, left_out, "item cannot answer a long-poll");
+            }
             answer::bad_gateway(&if self.debug {
                 error.to_string()
             } else {
-                GENERIC.to_owned()
+                forward::GENERIC.to_owned()
             })
         })
     }
@@ -203,5 +238,5 @@ async fn write_all(socket: &mut TcpStream, mut bytes: &[u8], stalled: Duration) 
     Ok(())
 }
 
-/// What clients read when they are not told the cause.
-const GENERIC: &str = "Error while proxying to origin.";
+/// An item goes to every long-poll of its channel: one line says it for all of them.
+static UNFIT: Every = Every::new(Duration::from_secs(1));

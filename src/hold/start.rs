@@ -1,11 +1,19 @@
 //! The beginning of a hold: from an instruct to a subscribed request, ready to be parked.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
 
-use super::{answer, notice::Notices, session::Ending};
+use super::{
+    answer,
+    notice::{Notices, Told},
+    session::Ending,
+};
 use crate::{
     config::Settings,
     grip::{
@@ -14,6 +22,7 @@ use crate::{
     },
     http1::gate::Version,
     hub::{Ask, Framing, Held, Holder},
+    telemetry::limit::Every,
 };
 
 /// What a hold needs of its thread.
@@ -60,6 +69,7 @@ pub enum Begun {
 pub struct Start {
     pub(super) held: Held<TcpStream>,
     pub(super) ending: Ending,
+    pub(super) told: Option<Box<Told>>,
     /// A stream's response; its body is what is sent first.
     pub response: Option<Response>,
     framing: Framing,
@@ -84,14 +94,18 @@ pub fn begin(instruct: Instruct, client: &Client<'_>, context: &Context) -> Begu
         Version::Http10 => Framing::Bare,
         Version::Http11 => Framing::Chunked,
     };
+    let most = context.settings.grip.connection_subscription_max;
+    if instruct.channels.len() > most {
+        context
+            .notices
+            .cut(client.route, instruct.channels.len(), most);
+    }
+    let channels = channels(&instruct, client, most);
+    let told = Told::begin(mode, &channels, client.route);
     let held = context.holder.hold(&Ask {
         mode,
         framing,
-        channels: &channels(
-            &instruct,
-            client,
-            context.settings.grip.connection_subscription_max,
-        ),
+        channels: &channels,
         timeout: instruct.timeout,
         keep_alive: instruct.keep_alive.as_ref(),
     });
@@ -106,6 +120,7 @@ pub fn begin(instruct: Instruct, client: &Client<'_>, context: &Context) -> Begu
     Begun::Held(Start {
         held,
         ending,
+        told,
         response,
         framing,
         keep_alive,
@@ -162,10 +177,13 @@ fn unanswerable(instruct: &Instruct) -> Option<String> {
 }
 
 fn without_link(channel: &str, mut response: Response, debug: bool) -> Response {
-    tracing::warn!(
-        channel,
-        "a channel specifies prev-id, but there is no next link: stream ended"
-    );
+    if let Some(left_out) = NO_LINK.hit(Instant::now()) {
+        tracing::warn!(
+            channel,
+            left_out = (left_out > 0).then_some(left_out),
+            "a channel specifies prev-id, but there is no next link: stream ended"
+        );
+    }
     if debug {
         let mut body = response.body.to_vec();
         body.extend_from_slice(
@@ -217,3 +235,6 @@ fn sse(mut response: Response) -> Response {
 
 /// How long a write of an answer may make no progress.
 pub(super) const STALLED: Duration = Duration::from_mins(1);
+
+/// Such a stream's client comes back at once, and so would the warning.
+static NO_LINK: Every = Every::new(Duration::from_secs(1));

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::{Instant, sleep},
 };
 
@@ -15,6 +15,8 @@ use tokio::{
 /// ([`Semaphore::MAX_PERMITS`]: no limit). Each connection is handed to `on` with one place, which
 /// it keeps until it ends, however it ends. While no place is free the loop rests and the kernel's
 /// backlog holds the newcomers; at most one accepted connection per loop waits for its place.
+///
+/// When no place is free it warns, too, at most once in ten seconds.
 ///
 /// Errors of a single connection (its client left before it was accepted) are ignored. On others,
 /// above all when the process has no file left, it warns, at most once in ten seconds, and tries
@@ -50,10 +52,16 @@ async fn run<I: Incoming>(
     let mut trouble = Trouble::default();
     loop {
         // Not kept over `accept`: with few places and many loops, waiting loops would hold them all.
-        let Ok(free) = places.acquire().await else {
-            return;
-        };
-        drop(free);
+        match places.try_acquire() {
+            Ok(free) => drop(free),
+            Err(TryAcquireError::Closed) => return,
+            Err(TryAcquireError::NoPermits) => {
+                trouble.full();
+                if places.acquire().await.is_err() {
+                    return;
+                }
+            }
+        }
         match incoming.accept().await {
             Ok((connection, address)) => {
                 trouble.over();
@@ -70,19 +78,18 @@ async fn run<I: Incoming>(
     }
 }
 
-/// Back-off, and when the last warning was given.
+/// Back-off, and when the last warnings were given.
 #[derive(Debug, Default)]
 struct Trouble {
     pause: Duration,
     warned: Option<Instant>,
+    warned_full: Option<Instant>,
 }
 
 impl Trouble {
     /// Warns unless that was lately; answers how long to pause.
     fn met(&mut self, error: &io::Error) -> Duration {
-        let lately = |at: Instant| at.elapsed() < WARN_EVERY;
-        if !self.warned.is_some_and(lately) {
-            self.warned = Some(Instant::now());
+        if is_due(&mut self.warned) {
             tracing::warn!(%error, "cannot accept connections; raise the limit of open files, \
                 or lower limits.connections");
         }
@@ -90,9 +97,28 @@ impl Trouble {
         self.pause
     }
 
+    /// No place is free. Warns unless that was lately.
+    fn full(&mut self) {
+        if is_due(&mut self.warned_full) {
+            tracing::warn!(
+                "as many connections as may be: new ones wait until others end; raise \
+                 limits.connections, or the limit of open files if that is what bounds it"
+            );
+        }
+    }
+
     fn over(&mut self) {
         self.pause = Duration::ZERO;
     }
+}
+
+/// Is the last warning long ago? Then there is one now.
+fn is_due(warned: &mut Option<Instant>) -> bool {
+    let is_due = warned.is_none_or(|at| at.elapsed() >= WARN_EVERY);
+    if is_due {
+        *warned = Some(Instant::now());
+    }
+    is_due
 }
 
 /// Linux gives an accepted connection's own pending network error to `accept` (accept(2)).
@@ -210,6 +236,21 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         trouble.met(&no_files());
         assert_ne!(trouble.warned, first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_house_is_told_of_once_in_ten_seconds() {
+        let mut trouble = Trouble::default();
+        trouble.full();
+        let first = trouble.warned_full;
+        assert!(first.is_some());
+        tokio::time::advance(Duration::from_secs(9)).await;
+        trouble.full();
+        assert_eq!(trouble.warned_full, first);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        trouble.full();
+        assert_ne!(trouble.warned_full, first);
+        assert_eq!(trouble.warned, None, "the other warning is not used up");
     }
 
     #[tokio::test]

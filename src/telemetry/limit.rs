@@ -1,30 +1,43 @@
-//! A warning at most every so often, with the number of those left out. Pure: the time is passed
+//! A warning, or a few, at most every so often, with the number of those left out. Pure: the time is passed
 //! in; the caller does the logging.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Lets one event through in each period and counts the others. May be shared by threads.
+/// Lets one event, or a few, through in each period and counts the others. May be shared by
+/// threads.
 #[derive(Debug)]
 pub struct Every {
+    /// How many.
+    burst: u32,
     period: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<Instant>,
+    /// When the period began, with its first event.
+    began: Option<Instant>,
+    /// Events of this period that were let through.
+    passed: u32,
     left_out: u64,
 }
 
 impl Every {
     /// One event in each `period`.
     pub const fn new(period: Duration) -> Self {
+        Self::some(1, period)
+    }
+
+    /// The first `burst` events of each `period`.
+    pub const fn some(burst: u32, period: Duration) -> Self {
         Self {
+            burst,
             period,
             state: Mutex::new(State {
-                last: None,
+                began: None,
+                passed: 0,
                 left_out: 0,
             }),
         }
@@ -33,11 +46,15 @@ impl Every {
     /// Counts an event. `Some(n)`: log it, `n` were left out since the last one; `None`: do not.
     pub fn hit(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock();
-        let quiet = state
-            .last
-            .is_none_or(|last| now.saturating_duration_since(last) >= self.period);
-        if quiet {
-            state.last = Some(now);
+        let is_new = state
+            .began
+            .is_none_or(|began| now.saturating_duration_since(began) >= self.period);
+        if is_new {
+            state.began = Some(now);
+            state.passed = 0;
+        }
+        if state.passed < self.burst {
+            state.passed += 1;
             Some(std::mem::take(&mut state.left_out))
         } else {
             state.left_out += 1;
@@ -61,6 +78,18 @@ mod tests {
         assert_eq!(hit(10), Some(2));
         assert_eq!(hit(19), None);
         assert_eq!(hit(40), Some(1));
+    }
+
+    #[test]
+    fn a_few_in_each_period() {
+        let every = Every::some(2, Duration::from_secs(10));
+        let start = Instant::now();
+        let hit = |seconds| every.hit(start + Duration::from_secs(seconds));
+        assert_eq!(
+            [hit(0), hit(9), hit(9), hit(9)],
+            [Some(0), Some(0), None, None]
+        );
+        assert_eq!([hit(10), hit(19), hit(19)], [Some(2), Some(0), None]);
     }
 
     #[test]
