@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use support::{Backend, DeadPort, Gripd, PATIENCE, Reply, answer, one_family_only};
+use support::{Backend, DeadPort, Gripd, PATIENCE, Reply, answer, instruct, one_family_only};
 
 fn serving(pages: Vec<(&'static str, Vec<u8>)>) -> (Gripd, Backend) {
     let backend = Backend::serving(pages);
@@ -817,4 +817,165 @@ fn localhost_is_two_addresses() {
         );
         drop(backend);
     }
+}
+
+// ---- what the log says ----------------------------------------------------------------------
+
+/// The first line of the log that contains a text.
+fn line(gripd: &Gripd, text: &str) -> String {
+    gripd.wait_log(text);
+    let log = gripd.log();
+    let line = log.lines().find(|line| line.contains(text));
+    line.expect("waited for").to_owned()
+}
+
+#[test]
+fn a_failure_is_told_with_its_request_but_no_query() {
+    let dead = DeadPort::new();
+    let gripd = Gripd::start(|c| c.route(format!("known.test {}", dead.addr)));
+    let long = "x".repeat(500);
+    let mut client = gripd.client();
+    let target = format!("/{long}?token=secret");
+    client.request("GET", &target, &["Host: known.test"], "");
+    assert_eq!(client.response().status(), 502);
+    let told = line(&gripd, "no target could be reached");
+    let cut = format!("path=\"/{}\"", &long[..199]);
+    let fields = [
+        "WARN",
+        "method=\"GET\"",
+        "host=\"known.test\"",
+        "route=",
+        "status=502",
+    ];
+    for part in fields.into_iter().chain([&*cut]) {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert_eq!(gripd.fetch("/").status(), 502);
+    let told = line(&gripd, "no route for");
+    for empty in ["route=", "backend=", "left_out="] {
+        assert!(!told.contains(empty), "{empty} in {told}");
+    }
+    assert!(!gripd.log().contains("secret"));
+}
+
+#[test]
+fn a_flood_without_route_does_not_flood_the_log() {
+    let backend = Backend::saying("ok");
+    let gripd = Gripd::start(|c| c.route(format!("known.test {}", backend.addr)));
+    let start = std::time::Instant::now();
+    let mut client = gripd.client();
+    for _ in 0..300 {
+        assert_eq!(client.fetch("/").status(), 502);
+    }
+    gripd.wait_log("no route for");
+    let told = gripd.log().matches("no route for").count();
+    let seconds = start.elapsed().as_secs();
+    assert!(
+        told as u64 <= seconds + 1,
+        "{told} lines in {seconds} seconds"
+    );
+}
+
+#[test]
+fn each_request_is_told_when_asked_for() {
+    let backend = Backend::saying("ok");
+    let quiet = Gripd::before(&backend);
+    let gripd = Gripd::start(|c| c.route(format!("* {}", backend.addr)).arg("--verbose"));
+    for gripd in [&quiet, &gripd] {
+        assert_eq!(gripd.fetch("/page?token=secret").status(), 200);
+    }
+    let told = line(&gripd, "request finished");
+    let address = format!("backend=\"{}\"", backend.addr);
+    let fields = [
+        "DEBUG",
+        "client.addr=127.0.0.1:",
+        "method=\"GET\"",
+        "path=\"/page\"",
+        "route=\"*",
+        "status=200",
+        "milliseconds=",
+        &*address,
+    ];
+    for part in fields {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    assert!(!gripd.log().contains("secret"));
+    assert!(!quiet.log().contains("request finished"));
+}
+
+#[test]
+fn each_hold_is_told_with_its_end() {
+    let held = |mode: &str| {
+        let (hold, channel) = (
+            format!("Grip-Hold: {mode}"),
+            format!("Grip-Channel: of-{mode}"),
+        );
+        instruct(&[&hold, &channel], "hi\n")
+    };
+    let backend = Backend::serving(vec![
+        ("/stream", held("stream")),
+        ("/response", held("response")),
+    ]);
+    let gripd = Gripd::start(|c| c.route(format!("* {}", backend.addr)).arg("--verbose"));
+    let ended = |from: usize, cause: &str| {
+        gripd.wait_log_from(from, &format!("cause=\"{cause}\""));
+        gripd.log().len()
+    };
+    let _stream = gripd.stream("/stream", "hi\n");
+    for part in [
+        "hold begins",
+        "request held",
+        "mode=\"stream\"",
+        "channels=\"of-stream\"",
+    ] {
+        gripd.wait_log(part);
+    }
+    gripd.close_streams("of-stream");
+    let at = ended(0, "ended by close");
+    let _poll = gripd.get("/response");
+    gripd.wait_subscribers("of-response", "http-response", 1);
+    gripd.answer_polls("of-response", "now");
+    let at = ended(at, "answered");
+    drop(gripd.stream("/stream", "hi\n"));
+    ended(at, "client gone");
+}
+
+#[test]
+fn a_faulty_instruct_is_told_once_a_route() {
+    let channels: Vec<String> = (0..30).map(|n| format!("c{n}")).collect();
+    let channels = format!("Grip-Channel: {}", channels.join(", "));
+    let hold = "Grip-Hold: stream";
+    let backend = Backend::serving(vec![
+        ("/many", instruct(&[hold, &channels], "hi\n")),
+        ("/none", instruct(&[hold], "hi\n")),
+    ]);
+    let gripd = Gripd::before(&backend);
+    let mut open = Vec::new();
+    for page in ["/many", "/many", "/none", "/none"] {
+        open.push(gripd.stream(page, "hi\n"));
+    }
+    for text in ["grip.connection_subscription_max", "without any channel"] {
+        gripd.wait_log(text);
+        assert_eq!(gripd.log().matches(text).count(), 1, "{}", gripd.log());
+    }
+}
+
+#[test]
+fn a_full_house_is_told() {
+    let backend = Backend::saying("ok");
+    let gripd = Gripd::start(|c| {
+        c.route(format!("* {}", backend.addr))
+            .set("LIMITS_CONNECTIONS", "1")
+            .threads(1)
+    });
+    let mut first = gripd.client();
+    assert_eq!(first.fetch("/").status(), 200);
+    let told = line(&gripd, "limits.connections");
+    assert!(
+        told.contains("WARN") && told.contains("open files"),
+        "{told}"
+    );
+    let mut second = gripd.get("/");
+    drop(first);
+    assert_eq!(second.response().status(), 200);
 }

@@ -18,7 +18,7 @@ use std::{
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
-use support::{Backend, Gripd, Head, PATIENCE, Setup, instruct, run_to_end};
+use support::{Backend, Gripd, Head, PATIENCE, Setup, Wire, instruct, run_to_end};
 
 fn texts(output: &Output) -> String {
     format!(
@@ -271,4 +271,56 @@ fn secrets_are_not_logged() {
     });
     assert_eq!(gripd.fetch("/").status(), 200);
     assert!(!gripd.log().contains("very-secret-key"));
+}
+
+#[test]
+fn an_open_control_port_is_warned_of() {
+    let warning = "the control port is open to other machines";
+    let gripd = Gripd::start(|c| c.route("* test").arg("--control=0.0.0.0:0"));
+    gripd.wait_log(warning);
+    let log = gripd.log();
+    let line = log.lines().find(|line| line.contains(warning));
+    assert!(line.is_some_and(|line| line.contains("WARN")), "{log}");
+    let gripd = Gripd::start(|c| c.route("* test"));
+    assert_eq!(gripd.fetch("/").status(), 200);
+    assert!(!gripd.log().contains(warning), "{}", gripd.log());
+}
+
+#[test]
+fn the_open_files_are_told() {
+    let gripd = Gripd::start(|c| c.route("* test"));
+    let log = gripd.log();
+    let (_, rest) = log.split_once("open files: at most ").expect("the line");
+    let count: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    assert!(count.parse::<u64>().is_ok_and(|count| count > 0), "{log}");
+}
+
+#[test]
+fn it_is_not_ready_while_it_finishes_its_last_request() {
+    let (asked, seen) = mpsc::channel();
+    let (go_on, told) = mpsc::channel::<()>();
+    let (asked, told) = (Mutex::new(asked), Mutex::new(told));
+    let backend = Backend::start(move |_, reply| {
+        let _ = asked.lock().unwrap().send(());
+        let _ = told.lock().unwrap().recv_timeout(PATIENCE);
+        reply.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast");
+    });
+    let mut gripd = Gripd::start(|c| {
+        c.route(format!("* {}", backend.addr))
+            .set("TIMEOUTS_DRAIN", "15m")
+    });
+    let ready = |gripd: &Gripd| {
+        let mut control = Wire::connect(gripd.control);
+        control.request("GET", "/readyz", &[], "");
+        control.response().status()
+    };
+    assert_eq!(ready(&gripd), 200);
+    let mut last = gripd.get("/");
+    seen.recv_timeout(PATIENCE).expect("the backend was asked");
+    gripd.signal("TERM");
+    gripd.wait_log("stopping");
+    assert_eq!(ready(&gripd), 503);
+    go_on.send(()).unwrap();
+    assert_eq!(last.response().text(), "last");
+    assert_eq!(gripd.wait_exit().code(), Some(0));
 }
