@@ -311,7 +311,7 @@ fn it_is_not_ready_while_it_finishes_its_last_request() {
     });
     let ready = |gripd: &Gripd| {
         let mut control = Wire::connect(gripd.control);
-        control.request("GET", "/readyz", &[], "");
+        control.request("GET", "/readyz", &["Host: localhost"], "");
         control.response().status()
     };
     assert_eq!(ready(&gripd), 200);

@@ -106,11 +106,13 @@ pub(crate) struct Gripd {
 }
 
 impl Gripd {
-    /// Starts gripd on free ports of 127.0.0.1 and waits until it listens.
+    /// Starts gripd on free ports of 127.0.0.1 (the control port elsewhere if the setup says so)
+    /// and waits until it listens.
     pub(crate) fn start(setup: impl FnOnce(Setup) -> Setup) -> Self {
-        let setup = setup(Setup::new())
-            .arg("--port=127.0.0.1:0")
-            .arg("--control=127.0.0.1:0");
+        let mut setup = setup(Setup::new()).arg("--port=127.0.0.1:0");
+        if !setup.args.iter().any(|arg| arg.starts_with("--control=")) {
+            setup = setup.arg("--control=127.0.0.1:0");
+        }
         let mut child = setup
             .command()
             .stdout(Stdio::null())
