@@ -76,7 +76,7 @@ impl Front {
     ) -> Rc<Self> {
         let limits = gate::Limits {
             head: settings.limits.request_head,
-            target: settings.limits.request_target.min(LONGEST_TARGET),
+            target: settings.limits.request_target,
             headers: settings.limits.request_headers,
             body: settings.limits.request_body,
         };
@@ -149,6 +149,3 @@ impl fmt::Debug for Front {
             .finish_non_exhaustive()
     }
 }
-
-/// The `http` crate reads no longer one.
-const LONGEST_TARGET: usize = (u16::MAX - 1) as usize;
