@@ -2,13 +2,12 @@
 //! runtime, a shard and a front of its own, and stops them again.
 
 use std::{
-    cell::Cell,
     net::{SocketAddr, TcpListener as StdListener},
     num::NonZero,
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -80,7 +79,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         settings.timeouts.publish,
     ));
     let ready = Arc::new(AtomicBool::new(false));
-    let notices = Arc::default();
+    let (notices, open) = (Arc::default(), Arc::default());
     let (stop, stopped) = watch::channel(false);
     sockets.announce();
     let mut cores = Vec::with_capacity(threads);
@@ -92,6 +91,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             hub: Arc::clone(&hub),
             ready: Arc::clone(&ready),
             notices: Arc::clone(&notices),
+            open: Arc::clone(&open),
             places: Arc::clone(&places),
             stop: stopped.clone(),
         };
@@ -118,6 +118,8 @@ struct Core {
     hub: Arc<Hub>,
     ready: Arc<AtomicBool>,
     notices: Arc<hold::Notices>,
+    /// Client connections of all cores.
+    open: Arc<AtomicUsize>,
     /// One for each client connection there may be.
     places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
@@ -151,11 +153,10 @@ impl Core {
             },
             tune_held,
         );
-        let open = Rc::new(Cell::new(0));
         let mut accepting = Vec::new();
         for listener in clients {
             let listener = TcpListener::from_std(listener)?;
-            accepting.push(self.accept(listener, &front, &open));
+            accepting.push(self.accept(listener, &front));
         }
         let (hub, settings) = (Arc::clone(&self.hub), Arc::clone(&self.settings));
         let context = Arc::new(control::Context::new(
@@ -182,17 +183,12 @@ impl Core {
         }
         front.drain();
         holder.drain();
-        self.wait_for_the_last(&open).await;
+        self.wait_for_the_last().await;
         Ok(())
     }
 
-    fn accept(
-        &self,
-        listener: TcpListener,
-        front: &Rc<Front>,
-        open: &Rc<Cell<usize>>,
-    ) -> tokio::task::JoinHandle<()> {
-        let (front, open) = (Rc::clone(front), Rc::clone(open));
+    fn accept(&self, listener: TcpListener, front: &Rc<Front>) -> tokio::task::JoinHandle<()> {
+        let (front, open) = (Rc::clone(front), Arc::clone(&self.open));
         let settings = Arc::clone(&self.settings);
         let on_client = move |socket: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
             if let Err(error) = listen::options::tune_client(&socket, &settings.timeouts) {
@@ -208,14 +204,17 @@ impl Core {
         tokio::task::spawn_local(listen::accept::accept_loop(listener, places, on_client))
     }
 
-    async fn wait_for_the_last(&self, open: &Cell<usize>) {
+    /// Waits for the connections of all cores: until the last of them is done, every core answers
+    /// on the control port.
+    async fn wait_for_the_last(&self) {
         let deadline = tokio::time::Instant::now() + self.settings.timeouts.drain;
-        while open.get() > 0 && tokio::time::Instant::now() < deadline {
+        let left = || self.open.load(Ordering::Acquire);
+        while left() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(GLANCE).await;
         }
-        if open.get() > 0 {
+        if left() > 0 && self.index == 0 {
             tracing::warn!(
-                connections = open.get(),
+                connections = left(),
                 "cut: still open at the end of timeouts.drain"
             );
         }
@@ -223,18 +222,18 @@ impl Core {
 }
 
 /// Counts an open connection for as long as it lives.
-struct Open(Rc<Cell<usize>>);
+struct Open(Arc<AtomicUsize>);
 
 impl Open {
-    fn new(count: &Rc<Cell<usize>>) -> Self {
-        count.set(count.get() + 1);
-        Self(Rc::clone(count))
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
