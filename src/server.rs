@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::LocalSet,
 };
@@ -81,6 +81,11 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let ready = Arc::new(AtomicBool::new(false));
     let (notices, open) = (Arc::default(), Arc::default());
     let (stop, stopped) = watch::channel(false);
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // Before anybody is told that gripd is there: from then on a signal ends it cleanly.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     sockets.announce();
     let mut cores = Vec::with_capacity(threads);
     for (index, (clients, control)) in sockets.into_cores().enumerate() {
@@ -100,14 +105,11 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         cores.push(thread.spawn(move || core.run(clients, control))?);
     }
     ready.store(true, Ordering::Release);
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(signals(reloader.as_ref()))?;
+    runtime.block_on(signals.stop(reloader.as_ref()));
     ready.store(false, Ordering::Release);
     tracing::info!(grace = ?settings.timeouts.drain, "stopping");
     let _ = stop.send(true);
-    runtime.block_on(join(cores, settings.timeouts.drain + SLACK))
+    runtime.block_on(join(cores, settings.timeouts.drain + SLACK, &mut signals))
 }
 
 /// One thread of the server.
@@ -337,22 +339,47 @@ fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Re
     )?))
 }
 
-/// Waits for the signal to stop; SIGHUP reloads the routes.
-async fn signals(reloader: Option<&Reloader>) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => if let Some(reloader) = reloader { reloader.reload_now() } else { tracing::info!("SIGHUP: the routes come from no file, nothing to reload") },
+/// The signals gripd acts on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Takes them over from now on. Needs a runtime.
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT; SIGHUP reloads the routes.
+    async fn stop(&mut self, reloader: Option<&Reloader>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    if let Some(reloader) = reloader {
+                        reloader.reload_now();
+                    } else {
+                        tracing::info!("SIGHUP: the routes come from no file");
+                    }
+                }
+            }
         }
     }
 }
 
 /// Waits for the cores to end; a second signal, or the end of the grace time, ends the wait.
-async fn join(cores: Vec<JoinHandle<Result<(), Error>>>, grace: Duration) -> Result<(), Error> {
+async fn join(
+    cores: Vec<JoinHandle<Result<(), Error>>>,
+    grace: Duration,
+    signals: &mut Signals,
+) -> Result<(), Error> {
     let all = tokio::task::spawn_blocking(move || {
         cores
             .into_iter()
@@ -361,7 +388,7 @@ async fn join(cores: Vec<JoinHandle<Result<(), Error>>>, grace: Duration) -> Res
     tokio::select! {
         ended = all => ended.unwrap_or(Ok(())),
         () = tokio::time::sleep(grace) => Ok(()),
-        again = signals(None) => again,
+        () = signals.stop(None) => Ok(()),
     }
 }
 
