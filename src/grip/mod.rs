@@ -29,3 +29,16 @@ pub const BODY_LIMIT: usize = 100_000;
 
 /// Most filters on one channel of an instruct.
 pub const FILTER_LIMIT: usize = 5;
+
+/// Headers of the connection and of a body's framing: gripd's own business towards the client,
+/// whatever an instruct or an item says (RFC 9110 section 7.6.1).
+pub(crate) const HOP_BY_HOP: [&str; 8] = [
+    "Connection",
+    "Content-Length",
+    "Keep-Alive",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+];

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{Header, InstructError, Response, headers::Draft};
 use crate::grip::{
-    status,
+    HOP_BY_HOP, status,
     text::{is_clean, is_grip, is_token, same, shown},
 };
 
@@ -71,14 +71,3 @@ pub(super) fn drop_hop_by_hop(headers: &mut Vec<Header>) {
             && !named.iter().any(|name| same(name, &h.name))
     });
 }
-
-const HOP_BY_HOP: [&str; 8] = [
-    "Connection",
-    "Content-Length",
-    "Keep-Alive",
-    "Proxy-Connection",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-];

@@ -5,6 +5,7 @@ use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 
 use crate::grip::{
+    HOP_BY_HOP,
     format::{
         Formats, MessageFormat, MessageKind, ResponseBody, ResponseContent, ResponseFormat,
         StreamFormat,
@@ -106,17 +107,7 @@ fn response_content(form: &mut Object<'_>) -> Result<ResponseContent, FieldError
 
 /// GRIP's own headers and those of the connection are gripd's business: an item's are dropped.
 fn is_content(header: &Header) -> bool {
-    const OURS: [&str; 8] = [
-        "Connection",
-        "Content-Length",
-        "Keep-Alive",
-        "Proxy-Connection",
-        "TE",
-        "Trailer",
-        "Transfer-Encoding",
-        "Upgrade",
-    ];
-    !is_grip(&header.name) && !OURS.iter().any(|name| same(name, &header.name))
+    !is_grip(&header.name) && !HOP_BY_HOP.iter().any(|name| same(name, &header.name))
 }
 
 fn response_body(form: &mut Object<'_>) -> Result<ResponseBody, FieldError> {
