@@ -285,7 +285,8 @@ impl Forwarder {
         };
         let mut head = reply.head;
         reply::clean(&mut head, prepared.trailers).map_err(Error::Garbage)?;
-        let instruct = !route.no_grip && reply.upgrade.is_none() && is_instruct(&head);
+        let instruct =
+            !route.no_grip && reply.upgrade.is_none() && upstream::is_instruct(&head.headers);
         Ok(Answer {
             head,
             body: reply.body,
@@ -485,14 +486,6 @@ fn is_unreached(error: &Error) -> bool {
         Error::TimedOut(wait) => wait.what == "connecting to the backend",
         _ => false,
     }
-}
-
-fn is_instruct(head: &response::Parts) -> bool {
-    grip::instruct::is_instruct(
-        head.headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_bytes())),
-    )
 }
 
 const PUSHPIN_ROUTE: header::HeaderName = header::HeaderName::from_static("pushpin-route");

@@ -14,7 +14,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use super::{
     answer,
     notice::Told,
-    start::{Client, STALLED, Start},
+    start::{Client, Start},
 };
 use crate::{
     forward,
@@ -240,3 +240,6 @@ async fn write_all(socket: &mut TcpStream, mut bytes: &[u8], stalled: Duration) 
 
 /// An item goes to every long-poll of its channel: one line says it for all of them.
 static UNFIT: Every = Every::new(Duration::from_secs(1));
+
+/// How long a write of an answer may make no progress.
+const STALLED: Duration = Duration::from_mins(1);

@@ -233,8 +233,5 @@ fn sse(mut response: Response) -> Response {
     response
 }
 
-/// How long a write of an answer may make no progress.
-pub(super) const STALLED: Duration = Duration::from_mins(1);
-
 /// Such a stream's client comes back at once, and so would the warning.
 static NO_LINK: Every = Every::new(Duration::from_secs(1));

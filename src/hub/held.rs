@@ -67,16 +67,6 @@ impl<W: Wire> Holder<W> {
         }
     }
 
-    /// Requests held here.
-    pub fn len(&self) -> usize {
-        self.shard.borrow().len()
-    }
-
-    /// Nothing is held here.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Ends every hold properly, and each that begins later: streams end, long-polls get their
     /// timeout's answer. What was published before goes out first.
     pub fn drain(&self) {

@@ -267,6 +267,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Requests held here.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.subscribers.len()
     }

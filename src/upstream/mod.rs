@@ -19,7 +19,7 @@ pub use body::Body;
 pub use heard::RawHead;
 pub use pool::Pool;
 pub use resolve::Resolver;
-pub use send::{Call, Reply, send};
+pub use send::{Call, Reply, is_instruct, send};
 pub use upload::{Upload, UploadError};
 
 use crate::routes::grammar::{Address, Domain, Route};

@@ -192,7 +192,8 @@ fn reply(
     })
 }
 
-fn is_instruct(headers: &http::HeaderMap) -> bool {
+/// Do these headers of an answer make it an instruct?
+pub fn is_instruct(headers: &http::HeaderMap) -> bool {
     instruct::is_instruct(
         headers
             .iter()
