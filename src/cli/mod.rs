@@ -2,9 +2,17 @@
 //! 3 configuration.
 
 mod check;
+mod health;
+mod image;
 mod serve;
 
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
@@ -12,11 +20,22 @@ use crate::config::Flags;
 
 /// Runs the command the process was called with.
 pub fn run() -> ExitCode {
-    let line = Line::parse();
-    let flags = line.sources.flags();
+    let (arguments, in_image) = image::unwrap(env::args_os());
+    let line = Line::parse_from(arguments);
+    let mut flags = line.sources.flags();
+    if in_image {
+        match image::from_environment(env::var_os("target")) {
+            Ok(image) => flags.image = Some(image),
+            Err(fault) => {
+                complain(&fault);
+                return ExitCode::from(CONFIGURATION);
+            }
+        }
+    }
     match line.command {
         None => serve::run(&flags),
         Some(Command::Check) => check::run(&flags),
+        Some(Command::Health) => health::run(&flags),
     }
 }
 
@@ -39,6 +58,9 @@ struct Line {
 enum Command {
     /// Read settings and routes, print every fault with its line and column, serve nothing.
     Check,
+
+    /// Ask the control port that these settings name whether clients are served: exit code 0 or 1.
+    Health,
 }
 
 #[derive(Debug, Args)]
@@ -103,8 +125,15 @@ impl Sources {
             verbose: self.verbose,
             log_file: self.logfile,
             id: self.id,
+            image: None,
         }
     }
+}
+
+/// One line on standard error, where there is no log.
+fn complain(what: &dyn Display) {
+    // Nobody left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "gripd: {what}");
 }
 
 /// The environment as text; what is not UTF-8 cannot be a setting.
@@ -123,6 +152,10 @@ Examples:
   gripd --config /etc/gripd                     a folder with gripd.toml, routes, or both
   gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are
   gripd check --config /etc/gripd               is everything written right?
+  gripd health                                  does the gripd of these settings serve clients?
+  gripd image [pushpin] ...                     the same commands as the container image runs them:
+                                                control port open to other containers, and
+                                                target=HOST:PORT in the environment as the route
 
 The first minute, with nothing but gripd running:
   curl http://localhost:7999/stream             waits for messages

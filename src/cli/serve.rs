@@ -1,13 +1,10 @@
 //! `gripd`: loads settings, starts logging, serves.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
-use super::{CONFIGURATION, environment};
+use super::{CONFIGURATION, complain, environment};
 use crate::{
     config::{self, Fault, Flags, RouteSource},
     routes::table::Table,
@@ -61,10 +58,4 @@ fn useless_lines(source: &RouteSource) -> Option<Vec<Fault>> {
     let (table, mut faults) = Table::load(source).ok()?;
     faults.retain(|fault| fault.line > 0);
     table.routes().is_empty().then_some(faults)
-}
-
-/// One line on standard error, before there is a log.
-fn complain(what: &dyn std::fmt::Display) {
-    // Nobody left to tell when standard error is closed.
-    let _ = writeln!(io::stderr(), "gripd: {what}");
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
 };
 
@@ -41,6 +42,8 @@ pub(super) struct Draft {
     pub(super) files: Vec<PathBuf>,
     /// Added to the control port (Pushpin's `port_offset` and `--id`).
     pub(super) port_offset: u16,
+    /// The defaults of the container image are wanted (see [`Image`](super::Image)).
+    pub(super) image: bool,
     /// Unknown keys are errors, as `gripd check` wants it.
     strict: bool,
     named: HashMap<String, Named>,
@@ -77,12 +80,13 @@ impl<'a> Place<'a> {
 }
 
 impl Draft {
-    pub(super) fn new(strict: bool) -> Self {
+    pub(super) fn new(strict: bool, image: bool) -> Self {
         Self {
             settings: Settings::default(),
             faults: Vec::new(),
             files: Vec::new(),
             port_offset: 0,
+            image,
             strict,
             named: HashMap::new(),
         }
@@ -150,6 +154,9 @@ impl Draft {
     pub(super) fn finish(&mut self, config: Option<&Path>, routes: Option<PathBuf>) {
         self.settings.listen.http_is_default = self.address_is_ours("listen.http");
         self.settings.control.http_is_default = self.address_is_ours("control.http");
+        if self.image {
+            self.open_control_port();
+        }
         self.settings.grip.sig_key_is_default = !self.is_named("grip.sig_key");
         if !self.is_named("grip.key_dir") {
             let folder = config
@@ -174,6 +181,22 @@ impl Draft {
         self.named
             .get(path)
             .is_none_or(|named| named.stored.bare_ports)
+    }
+
+    /// Makes the control port one that other containers reach: everywhere, by their names for it.
+    fn open_control_port(&mut self) {
+        let named = self.is_named("control.private_hosts");
+        let control = &mut self.settings.control;
+        control.private_hosts |= !named;
+        if !control.http_is_default {
+            return;
+        }
+        for address in &mut control.http {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            });
+        }
     }
 
     fn shift_control_port(&mut self, config: Option<&Path>) {
@@ -203,6 +226,7 @@ impl Draft {
             self.settings.routes.lines.clear();
         }
         if !self.settings.routes.lines.is_empty() {
+            self.settings.routes.lines_from = self.source_of_lines();
             return;
         }
         if self.settings.routes.file.is_none() {
@@ -221,6 +245,14 @@ impl Draft {
                     file.display()
                 ),
             )),
+        }
+    }
+
+    /// What faults of the lines are to name: not a file, whose lines they are not.
+    fn source_of_lines(&self) -> String {
+        match self.named.get("routes.lines") {
+            Some(named) if named.rank > Rank::File => named.fault.file.clone(),
+            _ => "routes.lines".into(),
         }
     }
 

@@ -16,15 +16,14 @@ pub(super) struct Found {
 /// A folder to look in, and the settings file it may hold.
 type Location<'a> = (&'a Path, &'a [&'a str]);
 
-/// Finds the files. `named` is `--config`; with route lines and without `--config` there is
-/// nothing to find.
+/// Finds the files. `named` is `--config`; without it, `search` tells whether to look elsewhere.
 ///
 /// # Errors
 /// What `--config` names is not there.
-pub(super) fn find(named: Option<&Path>, has_lines: bool) -> Result<Found, Fault> {
+pub(super) fn find(named: Option<&Path>, search: bool) -> Result<Found, Fault> {
     match named {
         Some(path) => named_place(path),
-        None if has_lines => Ok(Found::default()),
+        None if !search => Ok(Found::default()),
         None => Ok(first(&[
             (Path::new(""), &["gripd.toml"]),
             (Path::new("/etc/gripd"), &["gripd.toml"]),

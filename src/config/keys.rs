@@ -126,6 +126,12 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "control",
+        "private_hosts",
+        Slot::Bool(|s| &mut s.control.private_hosts),
+        "also any name without a dot or below .internal, .local; in the container image: true",
+    ),
+    key(
+        "control",
         "max_head",
         Slot::Bytes(|s| &mut s.control.max_head, KIB, MIB),
         "most bytes of a control request's head",

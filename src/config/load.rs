@@ -37,6 +37,23 @@ pub struct Flags {
     pub log_file: Option<String>,
     /// `--id N`: shifts the control port by N times 10.
     pub id: Option<u16>,
+    /// The defaults of the container image are wanted.
+    pub image: Option<Image>,
+}
+
+/// What is different in the container image, where the only way in is from other machines and
+/// whoever mounts a folder of Pushpin's image expects what its entry script makes of it:
+///
+/// - the control port listens on every address unless somebody named one (a bare port names
+///   none, and neither does a `pushpin.conf` that says 127.0.0.1), and is known by private names
+///   (`control.private_hosts`);
+/// - `http_port` of a `pushpin.conf` does not count: the image's port for clients is 7999;
+/// - with route lines the settings file of the mounted folder is read all the same.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// The route that the environment variable `target` asks for. It takes the place of a routes
+    /// file; `GRIPD_ROUTES_LINES` and `--route` take its place.
+    pub route: Option<String>,
 }
 
 /// Settings ready for use.
@@ -100,6 +117,13 @@ impl Loaded {
             "gripd {}; files read: {files}",
             env!("CARGO_PKG_VERSION")
         )];
+        let routes = &self.settings.routes;
+        if !routes.lines.is_empty() {
+            let line = &mut lines[0];
+            line.push_str("; routes from ");
+            line.push_str(&routes.lines_from);
+            line.push_str(", not from a file");
+        }
         let grip = &self.settings.grip;
         if grip.sig_key_is_default && !grip.sig_iss.is_empty() {
             lines.push(format!(
@@ -138,14 +162,21 @@ pub fn examine(flags: &Flags, env: impl Iterator<Item = (String, String)>) -> Ex
 }
 
 fn collect(flags: &Flags, env: impl Iterator<Item = (String, String)>, strict: bool) -> Examined {
-    let mut draft = Draft::new(strict);
-    let found =
-        find::find(flags.config.as_deref(), !flags.routes.is_empty()).unwrap_or_else(|fault| {
-            draft.faults.push(fault);
-            Found::default()
-        });
+    let mut draft = Draft::new(strict, flags.image.is_some());
+    let search = flags.routes.is_empty() || flags.image.is_some();
+    let found = find::find(flags.config.as_deref(), search).unwrap_or_else(|fault| {
+        draft.faults.push(fault);
+        Found::default()
+    });
     if let Some(path) = &found.config {
         read_file(&mut draft, path);
+    }
+    if let Some(route) = flags
+        .image
+        .as_ref()
+        .and_then(|image| image.route.as_deref())
+    {
+        set_routes(&mut draft, &[route], Rank::Environment, "target");
     }
     read_environment(&mut draft, env);
     read_flags(&mut draft, flags);
@@ -189,14 +220,18 @@ fn read_flags(draft: &mut Draft, flags: &Flags) {
     set("--verbose", "log.level", flags.verbose.then_some("debug"));
     set("--log-level", "log.level", flags.log_level.as_deref());
     set("--logfile", "log.file", flags.log_file.as_deref());
-    if !flags.routes.is_empty()
-        && let Some(key) = keys::find("routes.lines")
-    {
-        let lines = Value::Many(flags.routes.clone());
-        draft.set(key, &lines, base, Rank::Flags, Place::whole("--route"));
+    if !flags.routes.is_empty() {
+        set_routes(draft, &flags.routes, Rank::Flags, "--route");
     }
     if let Some(id) = flags.id {
         draft.port_offset = id.saturating_mul(10);
+    }
+}
+
+fn set_routes(draft: &mut Draft, lines: &[impl ToString], rank: Rank, from: &str) {
+    if let Some(key) = keys::find("routes.lines") {
+        let lines = Value::Many(lines.iter().map(ToString::to_string).collect());
+        draft.set(key, &lines, Path::new(""), rank, Place::whole(from));
     }
 }
 

@@ -16,7 +16,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::{
     fault::{Fault, Severity},
-    load::{ConfigError, Examined, Flags, Loaded, examine, load},
+    load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
 };
 
 /// Everything that can be set.
@@ -64,6 +64,9 @@ pub struct Control {
     pub http_is_default: bool,
     /// Names, beside loopback and addresses, under which the port may be asked for (`Host`).
     pub hosts: Vec<String>,
+    /// Also names that nobody can hold in the public DNS: those without a dot, and those below
+    /// `.internal` and `.local`. Default false; true in the container image.
+    pub private_hosts: bool,
     /// Most bytes of a request's head. Default 10,000.
     pub max_head: usize,
     /// Most bytes of a request's body. Default 1,000,000.
@@ -77,6 +80,8 @@ pub struct Control {
 pub struct RouteSource {
     /// Lines given on the command line or in the settings; when there are any, no file is read.
     pub lines: Vec<String>,
+    /// Who gave the lines: a flag, an environment variable or a key. Empty without lines.
+    pub lines_from: String,
     /// The routes file.
     pub file: Option<PathBuf>,
 }
@@ -241,6 +246,7 @@ impl Default for Control {
             http: both_families(true, 5561),
             http_is_default: true,
             hosts: Vec::new(),
+            private_hosts: false,
             max_head: 10_000,
             max_body: 1_000_000,
             max_connections: 1024,

@@ -180,6 +180,7 @@ impl<'e> Reader<'_, 'e> {
     fn entry(&mut self, entry: &'e Entry, entries: &'e [Entry]) {
         let value = entry.value.as_str();
         match meaning(&entry.section, &entry.key) {
+            Some(Meaning::Same("listen.http")) if self.draft.image => self.image_port(entry),
             Some(Meaning::Same(path)) => self.set(path, value, entry),
             Some(Meaning::Flag(path)) => {
                 let off = matches!(value, "" | "0" | "false");
@@ -242,6 +243,16 @@ impl<'e> Reader<'_, 'e> {
     fn no_effect(&mut self, entry: &Entry, instead: &str) {
         let message = format!("{} has no effect in gripd: {instead}", entry.key);
         self.draft.faults.push(entry.place().warning(message));
+    }
+
+    /// The entry script of Pushpin's image writes 7999 here, whatever stood there.
+    fn image_port(&mut self, entry: &Entry) {
+        let ports = entry.value.split(',').map(str::trim);
+        let served = |port: &str| port == "7999" || port.ends_with(":7999");
+        if !entry.value.is_empty() && !ports.into_iter().all(served) {
+            let instead = "the image serves clients on 7999; set GRIPD_LISTEN_HTTP for another";
+            self.no_effect(entry, instead);
+        }
     }
 
     fn port_offset(&mut self, entry: &Entry) {

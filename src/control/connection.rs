@@ -95,7 +95,7 @@ impl Connection<'_> {
         if facts.framing == Framing::None && head.wants_length() {
             return Err(Fault::LengthRequired.into());
         }
-        if let Err(foreign) = guard::check(&head, &self.context.settings.control.hosts) {
+        if let Err(foreign) = guard::check(&head, &self.context.settings.control) {
             let answer = Answer::from(&foreign);
             self.log_refusal(&answer);
             self.write(&answer, manner(&facts, false)).await?;

@@ -2,6 +2,15 @@
 //! `localhost` (CSRF), and a page whose name is made to resolve to this machine may even read the
 //! answers (DNS rebinding). Both betray themselves by headers that a page cannot forge. Pure.
 //!
+//! What `Host` may be depends on who could own the name. Rebinding needs a name in the public DNS,
+//! so loopback, addresses and configured names are safe always. With `control.private_hosts` (the
+//! container image, where services call each other by names nobody has told gripd) names that no
+//! public zone can hold are taken too: those without a dot (ICANN allows no addresses on top-level
+//! names), below `.internal` (reserved for private use) and `.local` (RFC 6762). What remains is an
+//! attacker inside the local network, who answers for such names there (mDNS, a search domain); he
+//! needs a browser on the machine that publishes the port. `Origin` and `Sec-Fetch-Site` count as
+//! ever.
+//!
 //! Programs send neither `Origin` nor `Sec-Fetch-Site`, so they meet only the rule for `Host`.
 //! There is no CORS on this port, and nothing here ever allows it.
 
@@ -11,6 +20,7 @@ use std::{
 };
 
 use super::head::Head;
+use crate::config::Control;
 
 /// Why a request looks like one a foreign page made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +49,14 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// Checks one request. `names` are the setting `control.hosts`.
+/// Checks one request. Of the settings `hosts` and `private_hosts` count.
 ///
 /// # Errors
 /// The first header that gives a foreign page away.
-pub(super) fn check(head: &Head<'_>, names: &[String]) -> Result<(), Foreign> {
+pub(super) fn check(head: &Head<'_>, control: &Control) -> Result<(), Foreign> {
     let host = head.authority.map(Authority::parse);
     if let (Some(value), Some(host)) = (head.authority, &host)
-        && !host.as_ref().is_some_and(|host| host.is_known(names))
+        && !host.as_ref().is_some_and(|host| host.is_known(control))
     {
         return Err(Foreign::Host(shown(value)));
     }
@@ -98,17 +108,30 @@ impl<'a> Authority<'a> {
     }
 
     /// Loopback, an address, or a configured name: nothing a page's owner can point at us by DNS.
-    fn is_known(&self, names: &[String]) -> bool {
+    fn is_known(&self, control: &Control) -> bool {
         if self.bracketed {
             return self.host.parse::<Ipv6Addr>().is_ok();
         }
         self.host.parse::<Ipv4Addr>().is_ok()
             || ends_in_localhost(self.host)
-            || names.iter().any(|name| {
+            || control.hosts.iter().any(|name| {
                 let name = name.strip_suffix('.').unwrap_or(name);
                 name.eq_ignore_ascii_case(self.host)
             })
+            || control.private_hosts && is_private(self.host)
     }
+}
+
+/// A name that no zone of the public DNS can hold.
+fn is_private(host: &str) -> bool {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let private = match host.rsplit_once('.') {
+        None => true,
+        Some((_, top)) => ["internal", "local"]
+            .iter()
+            .any(|name| top.eq_ignore_ascii_case(name)),
+    };
+    private && host.bytes().all(is_name)
 }
 
 fn ends_in_localhost(host: &str) -> bool {
@@ -156,8 +179,41 @@ mod tests {
 
     fn verdict(version: &str, lines: &str) -> Result<(), Foreign> {
         let head = format!("GET / HTTP/{version}\r\n{lines}\r\n");
-        let names = ["push.example.com".to_owned(), "gripd".to_owned()];
-        check(&Head::read(head.as_bytes()), &names)
+        let control = Control {
+            hosts: vec!["push.example.com".to_owned(), "gripd".to_owned()],
+            ..Control::default()
+        };
+        check(&Head::read(head.as_bytes()), &control)
+    }
+
+    #[test]
+    fn private_names_are_known_where_they_are_wanted() {
+        let private_hosts = Control {
+            private_hosts: true,
+            ..Control::default()
+        };
+        for (host, private) in [
+            ("gripd:5561", true),
+            ("push_proxy", true),
+            ("Pushpin.:5561", true),
+            ("host.docker.internal:5561", true),
+            ("gripd.default.svc.cluster.LOCAL", true),
+            ("evil.example", false),
+            ("internal.evil.example", false),
+            ("evilinternal.example", false),
+            ("gripd.evil", false),
+            ("user@gripd", false),
+            ("gripd:x", false),
+        ] {
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let head = Head::read(head.as_bytes());
+            assert_eq!(check(&head, &private_hosts).is_ok(), private, "{host}");
+            assert!(check(&head, &Control::default()).is_err(), "{host}");
+        }
+        // A page of another service of the same network is still a page of another site.
+        let page = b"POST / HTTP/1.1\r\nHost: gripd:5561\r\nOrigin: http://app:8000\r\n\r\n";
+        let found = check(&Head::read(page), &private_hosts);
+        assert_eq!(found, Err(Foreign::Origin("http://app:8000".into())));
     }
 
     #[test]

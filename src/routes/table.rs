@@ -89,7 +89,11 @@ impl Table {
     pub fn load(source: &RouteSource) -> Result<(Self, Vec<Fault>), LoadError> {
         if !source.lines.is_empty() {
             let folder = key_folder(source);
-            return Ok(Self::parse("--route", &source.lines.join("\n"), folder));
+            return Ok(Self::parse(
+                &source.lines_from,
+                &source.lines.join("\n"),
+                folder,
+            ));
         }
         let Some(path) = &source.file else {
             return Ok(Self::parse("built-in routes", "* test", Path::new(".")));

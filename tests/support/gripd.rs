@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
@@ -25,6 +26,8 @@ pub(crate) struct Setup {
     args: Vec<String>,
     env: Vec<(String, String)>,
     dir: PathBuf,
+    program: PathBuf,
+    user: Option<u32>,
 }
 
 impl Setup {
@@ -41,6 +44,8 @@ impl Setup {
             args: Vec::new(),
             env: Vec::new(),
             dir,
+            program: env!("CARGO_BIN_EXE_gripd").into(),
+            user: None,
         }
     }
 
@@ -57,8 +62,25 @@ impl Setup {
     }
 
     /// A setting by environment: `LIMITS_REQUEST_HEAD` is `GRIPD_LIMITS_REQUEST_HEAD`.
-    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
-        self.env.push((format!("GRIPD_{name}"), value.into()));
+    pub(crate) fn set(self, name: &str, value: &str) -> Self {
+        self.var(&format!("GRIPD_{name}"), value)
+    }
+
+    /// Any environment variable.
+    pub(crate) fn var(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// As this user and group, whom nobody knows, when the test runs as root; without a home
+    /// folder in any case. The program is copied to where that user may read it.
+    pub(crate) fn as_user(mut self, id: u32) -> Self {
+        if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
+            let copy = self.dir.join("gripd");
+            fs::copy(&self.program, &copy).expect("a copy of the program");
+            self.program = copy;
+            self.user = Some(id);
+        }
         self
     }
 
@@ -84,10 +106,14 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gripd"));
+        let mut command = Command::new(&self.program);
+        if let Some(id) = self.user {
+            command.uid(id).gid(id);
+        }
         command
             .args(&self.args)
             .current_dir(&self.dir)
+            .env_remove("HOME")
             .envs(self.env.iter().map(|(k, v)| (k, v)))
             .stdin(Stdio::null());
         command

@@ -219,6 +219,7 @@ fn no_lines_and_no_file_is_the_test_target() {
 fn lines_hide_the_file_and_are_counted() {
     let source = RouteSource {
         lines: vec!["* B:1".into(), "z.test,path_beg=/q".into()],
+        lines_from: "--route".into(),
         file: Some("does-not-exist".into()),
     };
     let (table, faults) = Table::load(&source).unwrap();

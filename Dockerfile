@@ -1,0 +1,28 @@
+# gripd's image, a drop-in for Pushpin's: the same ports, the same variable `target`, the same folder
+# /etc/pushpin (or /etc/gripd) with pushpin.conf, gripd.toml or nothing but `routes` in it.
+# `gripd image` is its entry script: nothing is written, so it runs as any user, on a read-only
+# file system, with every capability dropped.
+
+FROM rust:1.95-slim-trixie AS build
+WORKDIR /build
+COPY . .
+# The caches keep what was downloaded and compiled from one build to the next.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/build/target \
+    cargo build --release --locked && cp target/release/gripd /gripd
+
+FROM debian:trixie-slim
+LABEL org.opencontainers.image.title="gripd" \
+      org.opencontainers.image.description="A push proxy (GRIP) in front of any web backend" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /gripd /usr/local/bin/gripd
+USER 1001:1001
+# Clients, and the control port. ZeroMQ's ports 5560, 5562 and 5563 have nobody behind them.
+EXPOSE 7999 5561
+STOPSIGNAL SIGTERM
+# Asks the control port of the same environment and folder. If the container's command moves that
+# port (--control, --id, --config), move it by GRIPD_CONTROL_HTTP instead: both read that.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=3 \
+    CMD ["/usr/local/bin/gripd", "image", "health"]
+ENTRYPOINT ["/usr/local/bin/gripd", "image"]
+CMD ["gripd"]

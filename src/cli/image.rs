@@ -1,0 +1,132 @@
+//! `gripd image …`: what the container image runs. The words behind `image` are a command line of
+//! its own, read with the image's defaults ([`Image`]), so that `image health` and `image check`
+//! see what `image` alone serves.
+//!
+//! It stands where Pushpin's image has an entry script: the leading word `pushpin` is dropped, and
+//! the environment variable `target` becomes a route. Unlike that script it writes no file: the
+//! mounted folder, and all else, may be read-only and owned by anybody.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
+use crate::{
+    config::{Fault, Image},
+    routes::grammar::parse_line,
+};
+
+/// Takes `image`, and the name of a program behind it, out of a command line. True: it was there.
+pub(super) fn unwrap(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, bool) {
+    let mut arguments: Vec<_> = arguments.collect();
+    let in_image = arguments.get(1).is_some_and(|word| word == "image");
+    if in_image {
+        arguments.remove(1);
+        if arguments.get(1).is_some_and(|word| is_program(word)) {
+            arguments.remove(1);
+        }
+    }
+    (arguments, in_image)
+}
+
+/// `pushpin` or `gripd`, with or without a folder: how a container's command may begin.
+fn is_program(word: &OsStr) -> bool {
+    let name = Path::new(word).file_name();
+    name.is_some_and(|name| name == "pushpin" || name == "gripd")
+}
+
+/// What the image adds. `target` is the environment variable: `HOST:PORT`, with options behind
+/// commas if they are wanted. A WebSocket goes over HTTP to it, as with Pushpin's image.
+///
+/// # Errors
+/// `target` is there and cannot be used; an empty one is a slip, too.
+pub(super) fn from_environment(target: Option<OsString>) -> Result<Image, Fault> {
+    let Some(target) = target else {
+        return Ok(Image::default());
+    };
+    let target = target.to_string_lossy();
+    let route = route(target.trim()).map_err(|why| {
+        let message = format!("the environment variable is {target:?}: {why}");
+        Fault::error("target", message)
+    })?;
+    Ok(Image { route: Some(route) })
+}
+
+fn route(target: &str) -> Result<String, String> {
+    if target.contains(char::is_control) {
+        return Err("control characters; allowed: one line".into());
+    }
+    let line = format!("* {target}");
+    let parsed = parse_line(&line).map_err(|error| error.to_string())?;
+    let targets = parsed.map(|parsed| parsed.route.targets);
+    let last = targets.as_deref().and_then(<[_]>::last);
+    Ok(if last.is_some_and(|target| target.over_http) {
+        line
+    } else {
+        line + ",over_http"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_behind_image_are_a_command_line_of_their_own() {
+        for (words, rest, in_image) in [
+            ("gripd image", "gripd", true),
+            (
+                "gripd image pushpin --merge-output",
+                "gripd --merge-output",
+                true,
+            ),
+            ("gripd image /usr/bin/pushpin --id 1", "gripd --id 1", true),
+            ("gripd image gripd check", "gripd check", true),
+            ("gripd image --route pushpin", "gripd --route pushpin", true),
+            ("gripd image health", "gripd health", true),
+            ("gripd image pushpin pushpin", "gripd pushpin", true),
+            ("gripd pushpin", "gripd pushpin", false),
+            ("gripd --config image", "gripd --config image", false),
+            ("gripd", "gripd", false),
+        ] {
+            let split = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+            let found = unwrap(split(words).into_iter());
+            assert_eq!(found, (split(rest), in_image), "{words}");
+        }
+    }
+
+    #[test]
+    fn target_becomes_a_route_over_http() {
+        for (target, line) in [
+            ("app:8000", "* app:8000,over_http"),
+            (" app:8000\n", "* app:8000,over_http"),
+            ("app:8000,over_http", "* app:8000,over_http"),
+            ("app:443,ssl,host=app", "* app:443,ssl,host=app,over_http"),
+            ("a:1 b:2", "* a:1 b:2,over_http"),
+            ("[::1]:80", "* [::1]:80,over_http"),
+            ("test", "* test,over_http"),
+        ] {
+            let image = from_environment(Some(target.into())).unwrap();
+            assert_eq!(image.route.as_deref(), Some(line), "{target}");
+        }
+        assert_eq!(from_environment(None).unwrap().route, None);
+    }
+
+    #[test]
+    fn a_wrong_target_is_named_with_its_value() {
+        for target in [
+            "",
+            " ",
+            "app",
+            "http://app:8000",
+            "app:0",
+            "a:1\n* b:2",
+            "app:x",
+        ] {
+            let fault = from_environment(Some(target.into())).unwrap_err();
+            let start = format!("target: the environment variable is {target:?}: ");
+            assert!(fault.to_string().starts_with(&start), "{fault}");
+            assert!(fault.message.contains("; allowed: "), "{fault}");
+        }
+    }
+}
