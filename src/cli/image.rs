@@ -53,6 +53,9 @@ pub(super) fn from_environment(target: Option<OsString>) -> Result<Image, Fault>
 }
 
 fn route(target: &str) -> Result<String, String> {
+    if target.is_empty() {
+        return Err("empty; allowed: HOST:PORT, or no such variable".into());
+    }
     if target.contains(char::is_control) {
         return Err("control characters; allowed: one line".into());
     }

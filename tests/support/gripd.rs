@@ -74,7 +74,7 @@ impl Setup {
 
     /// As this user and group, whom nobody knows, when the test runs as root; without a home
     /// folder in any case. The program is copied to where that user may read it.
-    pub(crate) fn as_user(mut self, id: u32) -> Self {
+    pub(crate) fn user(mut self, id: u32) -> Self {
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
             let copy = self.dir.join("gripd");
             fs::copy(&self.program, &copy).expect("a copy of the program");

@@ -196,3 +196,66 @@ fn the_format_is_told_by_name_and_by_contents() {
         );
     }
 }
+
+#[test]
+fn the_image_takes_what_pushpins_entry_script_leaves_of_the_file() {
+    let flags = |folder: &Folder, route: Option<&str>| Flags {
+        image: Some(Image {
+            route: route.map(str::to_owned),
+        }),
+        ..folder.flags()
+    };
+    let folder = Folder::new()
+        .with("pushpin.conf", DEBIAN)
+        .with("routes", "* test\n");
+    let loaded = load(&flags(&folder, None), env(&[])).unwrap();
+    assert_eq!(loaded.settings.listen.http, Settings::default().listen.http);
+    let open = ["0.0.0.0:5561", "[::]:5561"].map(|address| address.parse().unwrap());
+    assert_eq!(loaded.settings.control.http, open);
+    assert!(loaded.settings.control.http_is_default);
+    assert!(loaded.settings.control.private_hosts);
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+
+    let changed = "[global]\nport_offset=10\n[runner]\nhttp_port=80, 7999\n\
+                   [proxy]\nroutesfile=nowhere\n[handler]\npush_in_http_port=5571\n";
+    let folder = Folder::new().with("pushpin.conf", changed);
+    let variables = [("GRIPD_CONTROL_PRIVATE_HOSTS", "false")];
+    let loaded = load(&flags(&folder, Some("* app:80,over_http")), env(&variables)).unwrap();
+    assert_eq!(loaded.settings.listen.http, Settings::default().listen.http);
+    let shifted = ["0.0.0.0:5581", "[::]:5581"].map(|address| address.parse().unwrap());
+    assert_eq!(loaded.settings.control.http, shifted);
+    assert!(!loaded.settings.control.private_hosts);
+    assert_eq!(loaded.settings.routes.lines, ["* app:80,over_http"]);
+    assert_eq!(loaded.settings.routes.lines_from, "target");
+    assert_eq!(
+        folder.short(&loaded.warnings[0]),
+        "pushpin.conf:4:1: http_port has no effect in gripd: the image serves clients on 7999; set \
+         GRIPD_LISTEN_HTTP for another"
+    );
+}
+
+#[test]
+fn the_image_keeps_an_address_that_somebody_named() {
+    let flags = |control: Option<&str>| Flags {
+        image: Some(Image::default()),
+        control: control.map(str::to_owned),
+        ..bare()
+    };
+    for (flag, variable, wanted) in [
+        (None, "127.0.0.1:1", ["127.0.0.1:1"].as_slice()),
+        (Some("[::1]:2"), "127.0.0.1:1", &["[::1]:2"]),
+        (None, "3", &["0.0.0.0:3", "[::]:3"]),
+        (Some("4"), "127.0.0.1:1", &["0.0.0.0:4", "[::]:4"]),
+        (None, "", &[]),
+    ] {
+        let loaded = load(&flags(flag), env(&[("GRIPD_CONTROL_HTTP", variable)])).unwrap();
+        let found: Vec<_> = loaded
+            .settings
+            .control
+            .http
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found, wanted);
+    }
+}
