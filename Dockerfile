@@ -20,8 +20,7 @@ USER 1001:1001
 # Clients, and the control port. ZeroMQ's ports 5560, 5562 and 5563 have nobody behind them.
 EXPOSE 7999 5561
 STOPSIGNAL SIGTERM
-# Asks the control port of the same environment and folder. If the container's command moves that
-# port (--control, --id, --config), move it by GRIPD_CONTROL_HTTP instead: both read that.
+# Asks the control port that the container's environment, folder and command name.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=3 \
     CMD ["/usr/local/bin/gripd", "image", "health"]
 ENTRYPOINT ["/usr/local/bin/gripd", "image"]

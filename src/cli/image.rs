@@ -8,11 +8,16 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs,
+    os::unix::ffi::OsStringExt,
     path::Path,
 };
 
+use clap::Parser;
+
+use super::Line;
 use crate::{
-    config::{Fault, Image},
+    config::{Fault, Flags, Image},
     routes::grammar::parse_line,
 };
 
@@ -27,6 +32,29 @@ pub(super) fn unwrap(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString
         }
     }
     (arguments, in_image)
+}
+
+/// Completes the flags of a health check with those of the server it is about: in a container that
+/// is the first process, and its flags may have moved the control port. Environment and files are
+/// the same for both anyway.
+pub(super) fn adopt(flags: &mut Flags) {
+    let Some(server) = fs::read("/proc/1/cmdline")
+        .ok()
+        .and_then(|line| server(&line))
+    else {
+        return;
+    };
+    flags.config = flags.config.take().or(server.config);
+    flags.control = flags.control.take().or(server.control);
+    flags.id = flags.id.or(server.id);
+}
+
+/// The flags of a command line as the kernel tells it, if it is one of `gripd image`.
+fn server(line: &[u8]) -> Option<Flags> {
+    let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+    let (arguments, in_image) = unwrap(words.map(|word| OsString::from_vec(word.to_vec())));
+    let line = Line::try_parse_from(arguments).ok().filter(|_| in_image)?;
+    Some(line.sources.flags())
 }
 
 /// `pushpin` or `gripd`, with or without a folder: how a container's command may begin.
@@ -95,6 +123,21 @@ mod tests {
             let split = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
             let found = unwrap(split(words).into_iter());
             assert_eq!(found, (split(rest), in_image), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_health_check_learns_the_flags_of_the_server() {
+        let line = b"/usr/local/bin/gripd\0image\0pushpin\0--id\x001\0--control=80\0";
+        let flags = server(line).unwrap();
+        assert_eq!((flags.id, flags.control.as_deref()), (Some(1), Some("80")));
+        for other in [
+            b"/sbin/init\0".as_slice(),
+            b"gripd\0--id\x001\0",
+            b"some\0image\0--nonsense\0",
+            b"",
+        ] {
+            assert!(server(other).is_none());
         }
     }
 

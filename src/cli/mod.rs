@@ -24,6 +24,9 @@ pub fn run() -> ExitCode {
     let line = Line::parse_from(arguments);
     let mut flags = line.sources.flags();
     if in_image {
+        if matches!(line.command, Some(Command::Health)) {
+            image::adopt(&mut flags);
+        }
         match image::from_environment(env::var_os("target")) {
             Ok(image) => flags.image = Some(image),
             Err(fault) => {

@@ -119,7 +119,7 @@ def with_hosts(file):
 
 
 def _start_gripd(programs, folder, route, way, within):
-    argv = [*within, _gripd(), "--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]
+    argv = [*within, gripd_program(), "--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]
     if way == "route":
         argv += ["--route", route]
     else:
@@ -135,7 +135,7 @@ def _start_gripd(programs, folder, route, way, within):
     return Proxy(program, int(clients[1]), int(control[1]))
 
 
-def _gripd():
+def gripd_program():
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     path = Path(os.environ.get("GRIPD_BIN", target / "debug" / "gripd")).resolve()
     assert path.exists(), f"{path} is not there: run `cargo build`, or set GRIPD_BIN"
