@@ -81,6 +81,20 @@ fn a_read_only_folder_of_somebody_else_is_served() {
 }
 
 #[test]
+fn a_folder_that_its_owner_closed_is_an_error_and_not_an_empty_one() {
+    let output = run_to_end(|c| {
+        let folder = c.dir().join("closed");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("routes"), "* test\n").unwrap();
+        fs::set_permissions(&folder, Permissions::from_mode(0o000)).unwrap();
+        image(c, &["pushpin", "--config=closed"]).user(4711)
+    });
+    assert_eq!(output.status.code(), Some(3));
+    let said = "gripd: closed: what it holds cannot be seen: Permission denied";
+    assert!(said_by(&output).starts_with(said), "{}", said_by(&output));
+}
+
+#[test]
 fn target_is_the_route_whatever_the_folder_says() {
     let (wanted, other) = (Backend::saying("target"), Backend::saying("folder"));
     let routes = format!("* {}\n", other.addr);

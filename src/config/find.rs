@@ -1,6 +1,9 @@
 //! Finds the files: the one named, or those of the first place that has any.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::Fault;
 
@@ -19,22 +22,23 @@ type Location<'a> = (&'a Path, &'a [&'a str]);
 /// Finds the files. `named` is `--config`; without it, `search` tells whether to look elsewhere.
 ///
 /// # Errors
-/// What `--config` names is not there.
+/// What `--config` names is not there, or a folder keeps its files secret. Whoever mounts a folder
+/// into a container easily forgets that its user is another: that must not look like no folder.
 pub(super) fn find(named: Option<&Path>, search: bool) -> Result<Found, Fault> {
     match named {
         Some(path) => named_place(path),
         None if !search => Ok(Found::default()),
-        None => Ok(first(&[
+        None => first(&[
             (Path::new(""), &["gripd.toml"]),
             (Path::new("/etc/gripd"), &["gripd.toml"]),
             (Path::new("/etc/pushpin"), &["pushpin.conf"]),
-        ])),
+        ]),
     }
 }
 
 fn named_place(path: &Path) -> Result<Found, Fault> {
     if path.is_dir() {
-        let found = first(&[(path, &["gripd.toml", "pushpin.conf"])]);
+        let found = first(&[(path, &["gripd.toml", "pushpin.conf"])])?;
         if found == Found::default() {
             return Err(Fault::error(
                 "--config",
@@ -54,18 +58,38 @@ fn named_place(path: &Path) -> Result<Found, Fault> {
 }
 
 /// The first place that has something wins, as a whole: files of two places are never mixed.
-fn first(locations: &[Location<'_>]) -> Found {
-    locations
-        .iter()
-        .map(|(folder, names)| {
-            let present = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
-            Found {
-                config: names.iter().find_map(|name| present(name)),
-                routes: present("routes"),
-            }
-        })
-        .find(|found| *found != Found::default())
-        .unwrap_or_default()
+fn first(locations: &[Location<'_>]) -> Result<Found, Fault> {
+    for (folder, names) in locations {
+        let mut found = Found {
+            config: None,
+            routes: present(folder, "routes")?,
+        };
+        for name in *names {
+            found.config = found.config.or(present(folder, name)?);
+        }
+        if found != Found::default() {
+            return Ok(found);
+        }
+    }
+    Ok(Found::default())
+}
+
+/// A file of a folder, if it is there. The current folder is nobody's choice: it may be closed.
+fn present(folder: &Path, name: &str) -> Result<Option<PathBuf>, Fault> {
+    let path = folder.join(name);
+    match path.metadata() {
+        Ok(metadata) => Ok(metadata.is_file().then_some(path)),
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied && folder != Path::new("") =>
+        {
+            let message = format!(
+                "what it holds cannot be seen: {error}; allowed: a folder that gripd's user may \
+                 read and enter, or none"
+            );
+            Err(Fault::error(folder.display().to_string(), message))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -89,8 +113,8 @@ mod tests {
             (&two, &["gripd.toml"]),
             (&three, &["pushpin.conf"]),
         ];
-        let found = first(&places);
-        let after = first(&places[2..]);
+        let found = first(&places).unwrap();
+        let after = first(&places[2..]).unwrap();
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(
             found.config, None,

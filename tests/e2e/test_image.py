@@ -164,6 +164,11 @@ class Container:
         (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
         self.first_process = int(child)
 
+    def stop(self):
+        """Ends it as an engine does; returns the exit code."""
+        os.kill(self.first_process, signal.SIGTERM)
+        return self.program.wait_end()
+
     def inside(self, *argv, mounts=False):
         """Starts a program in the container's network, if wanted with its files, too."""
         enter = ["nsenter", "--target", self.first_process, "--net"]
@@ -233,8 +238,7 @@ def test_a_container_of_pushpins_runs_gripd(  # noqa: PLR0913
     assert health.wait_end() == 0, health.output()
     assert health.lines == [f"ready: http://127.0.0.1:{CONTROL}/readyz"]
 
-    os.kill(gripd.first_process, signal.SIGTERM)
-    assert gripd.program.wait_end() == 0
+    assert gripd.stop() == 0
 
 
 def test_the_health_check_follows_the_containers_command(container, dockerfile):
@@ -244,9 +248,11 @@ def test_the_health_check_follows_the_containers_command(container, dockerfile):
     health = gripd.inside("/etc/program", *check, mounts=True)
     assert health.wait_end() == 0, health.output()
     assert health.lines == ["ready: http://127.0.0.1:5571/readyz"]
+    gripd.stop()
 
 
 def test_a_container_without_anything_shows_something(container):
     """The built-in backend answers."""
     gripd = container(None)
     assert gripd.curl(f"http://127.0.0.1:{CLIENTS}/")[-1] == "200"
+    gripd.stop()

@@ -77,7 +77,13 @@ impl Setup {
     pub(crate) fn user(mut self, id: u32) -> Self {
         if fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0) {
             let copy = self.dir.join("gripd");
-            fs::copy(&self.program, &copy).expect("a copy of the program");
+            // By another process: what a thread of this one is still writing, a child that another
+            // thread forks meanwhile holds open, and such a file cannot be run.
+            let copied = Command::new("cp").arg(&self.program).arg(&copy).status();
+            assert!(
+                copied.is_ok_and(|status| status.success()),
+                "no copy of the program"
+            );
             self.program = copy;
             self.user = Some(id);
         }
