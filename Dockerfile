@@ -1,5 +1,5 @@
-# gripd's image, a drop-in for Pushpin's: the same ports, the same variable `target`, the same folder
-# /etc/pushpin (or /etc/gripd) with pushpin.conf, gripd.toml or nothing but `routes` in it.
+# gripd's image, a drop-in for Pushpin's: the same ports, the same variable `target`, the same
+# folder /etc/pushpin (or /etc/gripd) with pushpin.conf, gripd.toml or nothing but `routes` in it.
 # `gripd image` is its entry script: nothing is written, so it runs as any user, on a read-only
 # file system, with every capability dropped.
 
