@@ -1,20 +1,21 @@
-//! `gripd check`: reads what `gripd` would read and prints every fault; serves nothing.
+//! `gripd check`: reads what `gripd` would read and prints every fault; serves nothing. With
+//! `--print` the settings in force go to standard output, the faults to standard error.
 
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
-use super::{CONFIGURATION, environment};
+use super::{CONFIGURATION, environment, print};
 use crate::{
     config::{self, Examined, Fault, Flags},
     routes::table::Table,
 };
 
-/// Prints faults, then a summary, on standard output.
-pub(super) fn run(flags: &Flags) -> ExitCode {
+/// Prints faults, then a summary; with `print` the settings in force first.
+pub(super) fn run(flags: &Flags, print: bool) -> ExitCode {
     let mut examined = config::examine(flags, environment());
-    let routes = read_routes(&mut examined);
+    let table = read_routes(&mut examined);
     let errors = examined
         .faults
         .iter()
@@ -24,7 +25,10 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     let summary = if errors == 0 {
         format!(
             "OK: {}, {}; files read: {}",
-            counted(routes, "route"),
+            counted(
+                table.as_ref().map_or(0, |table| table.routes().len()),
+                "route"
+            ),
             counted(warnings, "warning"),
             files(&examined)
         )
@@ -36,7 +40,13 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
         )
     };
     // A closed pipe (`gripd check | head`) is no reason for another exit code.
-    let _ = print(&examined.faults, &summary);
+    let _ = if print {
+        let page = print::page(&examined, &files(&examined), table.as_ref());
+        let printed = io::stdout().lock().write_all(page.as_bytes());
+        printed.and_then(|()| report(io::stderr().lock(), &examined.faults, &summary))
+    } else {
+        report(io::stdout().lock(), &examined.faults, &summary)
+    };
     if errors == 0 {
         ExitCode::SUCCESS
     } else {
@@ -44,12 +54,12 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     }
 }
 
-/// Adds the faults of the routes; returns how many routes are usable.
-fn read_routes(examined: &mut Examined) -> usize {
+/// Adds the faults of the routes; returns those that are usable.
+fn read_routes(examined: &mut Examined) -> Option<Table> {
     match Table::load(&examined.settings.routes) {
         Ok((table, faults)) => {
             examined.faults.extend(faults);
-            table.routes().len()
+            Some(table)
         }
         Err(error) => {
             // Named in the settings' own faults already, when it was missing from the start.
@@ -58,13 +68,12 @@ fn read_routes(examined: &mut Examined) -> usize {
                 let fault = Fault::error(error.path.display().to_string(), message);
                 examined.faults.push(fault);
             }
-            0
+            None
         }
     }
 }
 
-fn print(faults: &[Fault], summary: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn report(mut out: impl Write, faults: &[Fault], summary: &str) -> io::Result<()> {
     for fault in faults {
         let word = if fault.is_error() { "" } else { " (warning)" };
         writeln!(out, "{fault}{word}")?;

@@ -2,8 +2,10 @@
 //! 3 configuration.
 
 mod check;
+mod example;
 mod health;
 mod image;
+mod print;
 mod serve;
 
 use std::{
@@ -37,7 +39,8 @@ pub fn run() -> ExitCode {
     }
     match line.command {
         None => serve::run(&flags),
-        Some(Command::Check) => check::run(&flags),
+        Some(Command::Check { print }) => check::run(&flags, print),
+        Some(Command::Example { name }) => example::run(name),
         Some(Command::Health) => health::run(&flags),
     }
 }
@@ -60,7 +63,19 @@ struct Line {
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
     /// Read settings and routes, print every fault with its line and column, serve nothing.
-    Check,
+    #[command(after_help = CHECK_GUIDE)]
+    Check {
+        /// Print every setting in force as a gripd.toml that tells who said so; faults then go to
+        /// standard error.
+        #[arg(long)]
+        print: bool,
+    },
+    /// Print a file to begin with; writes none.
+    Example {
+        /// What to print.
+        #[arg(value_name = "routes|config|compose|settings")]
+        name: example::Example,
+    },
 
     /// Ask the control port that these settings name whether clients are served: exit code 0 or 1.
     Health,
@@ -156,6 +171,10 @@ Examples:
   gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are
   gripd check --config /etc/gripd               is everything written right?
   gripd health                                  does the gripd of these settings serve clients?
+  gripd check --print                           every setting in force, and who said so
+  gripd example routes > routes                 a routes file to begin with, explained
+  gripd example config > gripd.toml             every setting at its default
+  gripd example compose > docker-compose.yml    gripd in a container
   gripd image [pushpin] ...                     the same commands as the container image runs them:
                                                 control port open to other containers, and
                                                 target=HOST:PORT in the environment as the route
@@ -174,3 +193,15 @@ Every setting [SECTION] KEY of gripd.toml can be given as GRIPD_SECTION_KEY in t
 (GRIPD_LOG_LEVEL=debug, GRIPD_TIMEOUTS_CONNECT=2s). Flags win over the environment, that over files.
 
 Exit codes: 0 clean, 1 failed while running, 2 wrong usage, 3 wrong configuration.";
+
+const CHECK_GUIDE: &str = "\
+Examples:
+  gripd check                                   what gripd would read here
+  gripd check --config /etc/gripd               a folder with gripd.toml, routes, or both
+  gripd check --route '* 127.0.0.1:8000'        one line alone
+  gripd check --print > gripd.toml              settings in force; keys are not shown
+  gripd example routes                          how routes are written
+  gripd example settings                        every setting: value, default, variable, flag
+
+A fault is FILE:LINE:COLUMN: what is wrong; what is allowed. Warnings leave the exit code at 0.
+Exit codes: 0 no error, 2 wrong usage, 3 wrong configuration.";

@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    Fault, Secret, Settings,
+    Fault, Secret, Settings, Severity,
     keys::{self, Key},
-    value::{self, Stored, Value},
+    value::{self, Value},
 };
 use crate::grip::signature::Signer;
 
@@ -23,6 +23,8 @@ pub(super) struct Place<'a> {
     pub(super) line: usize,
     /// Column, from 1; 0: none.
     pub(super) column: usize,
+    /// What the setting is called there; empty: as in `gripd.toml`.
+    pub(super) key: &'a str,
 }
 
 /// The sources, weakest first.
@@ -53,9 +55,34 @@ pub(super) struct Draft {
 #[derive(Debug)]
 struct Named {
     rank: Rank,
-    stored: Stored,
     /// A fault of this key, still without a message: it knows the place.
     fault: Fault,
+    /// What the setting is called there; empty: as in `gripd.toml`.
+    key: String,
+    /// What happened to the value since.
+    note: String,
+}
+
+impl Named {
+    fn new(rank: Rank, place: Place<'_>) -> Self {
+        Self {
+            rank,
+            fault: place.error(""),
+            key: place.key.to_owned(),
+            note: String::new(),
+        }
+    }
+
+    /// File and line, flag or variable, and what else a reader wants to know.
+    fn origin(&self) -> String {
+        let mut parts = vec![match self.fault.line {
+            0 => self.fault.file.clone(),
+            line => format!("{}:{line}", self.fault.file),
+        }];
+        let more = [&self.key, &self.note].into_iter().cloned();
+        parts.extend(more.filter(|text| !text.is_empty()));
+        parts.join(", ")
+    }
 }
 
 impl<'a> Place<'a> {
@@ -65,6 +92,7 @@ impl<'a> Place<'a> {
             name,
             line: 0,
             column: 0,
+            key: "",
         }
     }
 
@@ -102,14 +130,8 @@ impl Draft {
         place: Place<'_>,
     ) {
         match value::store(&mut self.settings, key.slot, value, base) {
-            Ok(stored) => {
-                let fault = place.error("");
-                let named = Named {
-                    rank,
-                    stored,
-                    fault,
-                };
-                self.named.insert(key.path(), named);
+            Ok(()) => {
+                self.named.insert(key.path(), Named::new(rank, place));
             }
             Err(allowed) => self
                 .faults
@@ -144,6 +166,12 @@ impl Draft {
         });
     }
 
+    /// Who named each key that was named, by its path.
+    pub(super) fn origins(&self) -> HashMap<String, String> {
+        let origin = |(path, named): (&String, &Named)| (path.clone(), named.origin());
+        self.named.iter().map(origin).collect()
+    }
+
     /// True when a source named the key.
     pub(super) fn is_named(&self, path: &str) -> bool {
         self.named.contains_key(path)
@@ -152,8 +180,6 @@ impl Draft {
     /// What depends on several keys or on who named them. `config` is the settings file; `routes`
     /// the routes file found beside it.
     pub(super) fn finish(&mut self, config: Option<&Path>, routes: Option<PathBuf>) {
-        self.settings.listen.http_is_default = self.address_is_ours("listen.http");
-        self.settings.control.http_is_default = self.address_is_ours("control.http");
         if self.image {
             self.open_control_port();
         }
@@ -166,21 +192,15 @@ impl Draft {
         }
         if self.settings.listen.http.is_empty() {
             let message = "listen.http must name at least one address, such as 7999";
-            self.faults.push(Fault::error(origin(config), message));
+            self.fault_of("listen.http", message.into());
         }
         self.shift_control_port(config);
-        self.choose_routes(config, routes);
+        self.choose_routes(routes);
         self.check_keys();
     }
 
     fn rank(&self, path: &str) -> Option<Rank> {
         self.named.get(path).map(|named| named.rank)
-    }
-
-    fn address_is_ours(&self, path: &str) -> bool {
-        self.named
-            .get(path)
-            .is_none_or(|named| named.stored.bare_ports)
     }
 
     /// Makes the control port one that other containers reach: everywhere, by their names for it.
@@ -200,10 +220,13 @@ impl Draft {
     }
 
     fn shift_control_port(&mut self, config: Option<&Path>) {
-        if self.rank("control.http") > Some(Rank::File) {
+        let offset = self.port_offset;
+        if offset == 0 || self.rank("control.http") > Some(Rank::File) {
             return;
         }
-        let offset = self.port_offset;
+        let named = self.named.entry("control.http".into());
+        let named = named.or_insert_with(|| Named::new(Rank::File, Place::whole("default")));
+        named.note = format!("moved by {offset} (--id or port_offset)");
         let mut overflow = false;
         for address in &mut self.settings.control.http {
             match address.port().checked_add(offset) {
@@ -221,30 +244,33 @@ impl Draft {
 
     /// Of `routes.lines` and `routes.file` the one from the stronger source counts; of two in the
     /// same source the lines do.
-    fn choose_routes(&mut self, config: Option<&Path>, beside: Option<PathBuf>) {
+    fn choose_routes(&mut self, beside: Option<PathBuf>) {
         if self.rank("routes.file") > self.rank("routes.lines") {
             self.settings.routes.lines.clear();
+            self.named.remove("routes.lines");
         }
         if !self.settings.routes.lines.is_empty() {
             self.settings.routes.lines_from = self.source_of_lines();
             return;
         }
-        if self.settings.routes.file.is_none() {
+        if self.settings.routes.file.is_none() && beside.is_some() {
             self.settings.routes.file = beside;
+            let found = Named::new(Rank::File, Place::whole("found, not named"));
+            self.named.insert("routes.file".into(), found);
         }
         let Some(file) = self.settings.routes.file.clone() else {
             return;
         };
         match readable(&file) {
             Ok(()) => self.files.push(file),
-            Err(why) => self.faults.push(Fault::error(
-                origin(config),
-                format!(
-                    "routes.file (routesfile in pushpin.conf) names {}, which cannot be read: \
-                     {why}; allowed: a readable file",
-                    file.display()
-                ),
-            )),
+            Err(why) => {
+                let file = file.display();
+                let message = format!(
+                    "the routes file {file} cannot be read: {why}; `gripd example routes` prints \
+                     one to begin with"
+                );
+                self.fault_of("routes.file", message);
+            }
         }
     }
 
@@ -264,6 +290,7 @@ impl Draft {
             let message = format!("grip.sig_key: {error}; allowed: {SIG_KEY}");
             self.fault_of("grip.sig_key", message);
         }
+        self.warn_of_the_known_key();
         let Secret(key) = &self.settings.grip.upstream_key;
         let Some(path) = key.strip_prefix("file:") else {
             return;
@@ -274,6 +301,33 @@ impl Draft {
             let message = format!("grip.upstream_key names {path}, which cannot be read: {why}");
             self.fault_of("grip.upstream_key", message);
         }
+    }
+
+    /// A key nobody named is told at the start anyway; who wrote it down should hear of it, too.
+    fn warn_of_the_known_key(&mut self) {
+        let (grip, known) = (&self.settings.grip, Settings::default().grip.sig_key);
+        let Some(named) = self.named.get("grip.sig_key") else {
+            return;
+        };
+        if grip.sig_key != known || grip.sig_iss.is_empty() {
+            return;
+        }
+        let key = match named.key.as_str() {
+            "" => "grip.sig_key",
+            key => key,
+        };
+        let message = format!(
+            "{key} is `{}`, the key everybody knows: anybody can forge Grip-Sig towards a backend \
+             that trusts it; set {key} to a secret of your own, here and in the backend",
+            known.0
+        );
+        let fault = named.fault.clone();
+        let severity = Severity::Warning;
+        self.faults.push(Fault {
+            severity,
+            message,
+            ..fault
+        });
     }
 
     /// Notes an error of a key, at the place that named it.

@@ -43,7 +43,8 @@ fn named_place(path: &Path) -> Result<Found, Fault> {
             return Err(Fault::error(
                 "--config",
                 format!(
-                    "{} holds none of gripd.toml, pushpin.conf and routes",
+                    "{} holds none of gripd.toml, pushpin.conf and routes; `gripd example routes` \
+                     prints one to begin with",
                     path.display()
                 ),
             ));

@@ -14,6 +14,8 @@ pub struct Key {
     pub name: &'static str,
     /// What it means; defaults are those of [`Settings`].
     pub doc: &'static str,
+    /// Flags of the command line that set it.
+    pub flags: &'static [&'static str],
     /// Where the value goes, and its range.
     pub(super) slot: Slot,
 }
@@ -32,8 +34,13 @@ pub(super) enum Slot {
     Secret(fn(&mut Settings) -> &mut Secret),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
     Folder(fn(&mut Settings) -> &mut PathBuf),
-    /// Addresses; a bare port means loopback (true) or every address.
-    Addresses(fn(&mut Settings) -> &mut Vec<SocketAddr>, bool),
+    /// Addresses; whether only ports were named, so that the addresses are still gripd's choice;
+    /// whether a bare port means loopback (true) or every address.
+    Addresses(
+        fn(&mut Settings) -> &mut Vec<SocketAddr>,
+        fn(&mut Settings) -> &mut bool,
+        bool,
+    ),
     /// Words, separated by commas.
     Words(fn(&mut Settings) -> &mut Vec<String>),
     /// Lines, separated by line ends.
@@ -51,6 +58,11 @@ impl Key {
         }
     }
 
+    /// The same key, set by these flags.
+    const fn flags(self, flags: &'static [&'static str]) -> Self {
+        Self { flags, ..self }
+    }
+
     /// The environment variable of this key.
     pub fn variable(&self) -> String {
         format!("GRIPD_{}", self.path().replace('.', "_").to_uppercase())
@@ -62,6 +74,11 @@ pub fn find(path: &str) -> Option<&'static Key> {
     let (section, name) = path.split_once('.').unwrap_or(("", path));
     KEYS.iter()
         .find(|key| key.section == section && key.name == name)
+}
+
+/// The key that a flag sets.
+pub fn of_flag(flag: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.flags.contains(&flag))
 }
 
 /// Every section name, without the top level.
@@ -77,6 +94,7 @@ const fn key(section: &'static str, name: &'static str, slot: Slot, doc: &'stati
         section,
         name,
         doc,
+        flags: &[],
         slot,
     }
 }
@@ -103,9 +121,14 @@ pub const KEYS: &[Key] = &[
     key(
         "listen",
         "http",
-        Slot::Addresses(|s| &mut s.listen.http, false),
-        "addresses for clients, [ADDR:]PORT",
-    ),
+        Slot::Addresses(
+            |s| &mut s.listen.http,
+            |s| &mut s.listen.http_is_default,
+            false,
+        ),
+        "addresses for clients, [ADDR:]PORT; a bare port: every address of this machine",
+    )
+    .flags(&["--port"]),
     key(
         "listen",
         "backlog",
@@ -115,9 +138,15 @@ pub const KEYS: &[Key] = &[
     key(
         "control",
         "http",
-        Slot::Addresses(|s| &mut s.control.http, true),
-        "addresses of the control port, [ADDR:]PORT; an empty list: none",
-    ),
+        Slot::Addresses(
+            |s| &mut s.control.http,
+            |s| &mut s.control.http_is_default,
+            true,
+        ),
+        "addresses of the control port, [ADDR:]PORT; a bare port: this machine only; an empty list: \
+         none",
+    )
+    .flags(&["--control"]),
     key(
         "control",
         "hosts",
@@ -159,7 +188,8 @@ pub const KEYS: &[Key] = &[
         "lines",
         Slot::Lines(|s| &mut s.routes.lines),
         "route lines; with any, no file is read",
-    ),
+    )
+    .flags(&["--route"]),
     key(
         "proxy",
         "debug",
@@ -387,11 +417,13 @@ pub const KEYS: &[Key] = &[
         "level",
         Slot::Level(|s| &mut s.log.level),
         "error, warn, info, debug, trace, 0 to 4, or a tracing filter",
-    ),
+    )
+    .flags(&["--log-level", "--verbose"]),
     key(
         "log",
         "file",
         Slot::File(|s| &mut s.log.file),
         "log file; none: standard error",
-    ),
+    )
+    .flags(&["--logfile"]),
 ];

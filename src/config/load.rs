@@ -2,6 +2,7 @@
 //! one wins, key by key.
 
 use std::{
+    collections::HashMap,
     fmt,
     fs::File,
     io::{self, Read},
@@ -76,6 +77,9 @@ pub struct Examined {
     pub files: Vec<PathBuf>,
     /// Errors and warnings in the order they were met.
     pub faults: Vec<Fault>,
+    /// Who named each setting that does not stand at its default, by `section.key`: file and line,
+    /// environment variable or flag.
+    pub origins: HashMap<String, String>,
 }
 
 /// Settings that cannot be used: every error, one per line.
@@ -182,6 +186,7 @@ fn collect(flags: &Flags, env: impl Iterator<Item = (String, String)>, strict: b
     read_flags(&mut draft, flags);
     draft.finish(found.config.as_deref(), found.routes);
     Examined {
+        origins: draft.origins(),
         settings: draft.settings,
         files: draft.files,
         faults: draft.faults,
@@ -210,18 +215,22 @@ fn read_file(draft: &mut Draft, path: &Path) {
 
 fn read_flags(draft: &mut Draft, flags: &Flags) {
     let base = Path::new("");
-    let mut set = |flag: &str, path: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            draft.set_path(path, value, base, Rank::Flags, Place::whole(flag));
+    let one = |text: &Option<String>| text.clone().map(Value::One);
+    let routes = (!flags.routes.is_empty()).then(|| Value::Many(flags.routes.clone()));
+    for (flag, value) in [
+        ("--port", one(&flags.port)),
+        ("--control", one(&flags.control)),
+        (
+            "--verbose",
+            flags.verbose.then(|| Value::One("debug".into())),
+        ),
+        ("--log-level", one(&flags.log_level)),
+        ("--logfile", one(&flags.log_file)),
+        ("--route", routes),
+    ] {
+        if let (Some(key), Some(value)) = (keys::of_flag(flag), value) {
+            draft.set(key, &value, base, Rank::Flags, Place::whole(flag));
         }
-    };
-    set("--port", "listen.http", flags.port.as_deref());
-    set("--control", "control.http", flags.control.as_deref());
-    set("--verbose", "log.level", flags.verbose.then_some("debug"));
-    set("--log-level", "log.level", flags.log_level.as_deref());
-    set("--logfile", "log.file", flags.log_file.as_deref());
-    if !flags.routes.is_empty() {
-        set_routes(draft, &flags.routes, Rank::Flags, "--route");
     }
     if let Some(id) = flags.id {
         draft.port_offset = id.saturating_mul(10);

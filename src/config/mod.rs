@@ -10,6 +10,7 @@ mod level;
 mod load;
 mod native;
 mod pushpin_conf;
+mod show;
 mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
@@ -17,6 +18,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 pub use self::{
     fault::{Fault, Severity},
     load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
+    show::{Shown, quoted},
 };
 
 /// Everything that can be set.

@@ -10,6 +10,7 @@ use toml::{
 use super::{
     draft::{Draft, Place, Rank, folder_of},
     keys::{self, KEYS},
+    pushpin_conf,
     value::Value,
 };
 
@@ -53,6 +54,12 @@ impl Reader<'_> {
                     self.entry(&path, key.span().start, value);
                 }
             }
+            DeValue::Table(_) => {
+                let place = locate(self.name, self.text, at);
+                let sections = keys::sections().join("], [");
+                let message = format!("unknown section [{name}]; allowed: [{sections}]");
+                self.draft.unknown(place, message);
+            }
             _ => self.entry(name, at, value),
         }
     }
@@ -92,7 +99,7 @@ pub(super) fn read_environment(
             );
         } else if !is_service_link(&name, &value) {
             let allowed = "no such setting; allowed: GRIPD_SECTION_KEY, as GRIPD_LOG_LEVEL for \
-                           log.level";
+                           log.level; `gripd example settings` lists all";
             draft.unknown(place, allowed.into());
         }
     }
@@ -107,7 +114,14 @@ fn is_service_link(name: &str, value: &str) -> bool {
 
 /// A key nobody knows, with those that are known there.
 fn unknown(path: &str) -> String {
-    let section = path.split_once('.').map_or("", |(section, _)| section);
+    let (section, name) = path.split_once('.').unwrap_or(("", path));
+    let elsewhere = elsewhere(name);
+    if !elsewhere.is_empty() {
+        return format!(
+            "unknown key {path}; did you mean {}?",
+            elsewhere.join(" or ")
+        );
+    }
     let names: Vec<_> = KEYS
         .iter()
         .filter(|key| key.section == section)
@@ -125,6 +139,17 @@ fn unknown(path: &str) -> String {
             names.join(", ")
         )
     }
+}
+
+/// Where a key of this name stands, in gripd's tree or by what Pushpin calls it.
+fn elsewhere(name: &str) -> Vec<String> {
+    KEYS.iter()
+        .filter(|key| key.name == name || pushpin_conf::path_of(name) == Some(key.path().as_str()))
+        .map(|key| match key.section {
+            "" => format!("{name}, above the first [section]", name = key.name),
+            section => format!("{} in [{section}]", key.name),
+        })
+        .collect()
 }
 
 fn plain(value: &DeValue<'_>) -> Option<Value> {
@@ -155,5 +180,6 @@ fn locate<'a>(name: &'a str, text: &str, at: usize) -> Place<'a> {
         name,
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
+        key: "",
     }
 }

@@ -5,13 +5,14 @@
 mod meaning;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
+use self::meaning::{Meaning, meaning, section_of};
+pub(super) use self::meaning::{names, path_of};
 #[cfg(test)]
-pub(super) use self::meaning::unknown_targets;
-use self::meaning::{Meaning, STATS, meaning};
+pub(super) use self::meaning::{unknown_targets, without_meaning};
 use super::{
     draft::{Draft, Place, Rank, folder_of},
     load,
@@ -75,6 +76,7 @@ impl Entry {
             name: &self.file,
             line: self.line,
             column: 1,
+            key: &self.key,
         }
     }
 }
@@ -105,11 +107,21 @@ fn parse(draft: &mut Draft, name: &str, text: &str) -> Vec<Entry> {
                 name,
                 line: index + 1,
                 column: 1,
+                key: "",
             };
             let message = "not understood, ignored; allowed: [section], key=value, # comment";
             draft.faults.push(place.warning(message));
         }
     }
+    last_of_each(entries)
+}
+
+/// The last of a key counts; the ones before it shall not even give warnings.
+fn last_of_each(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let mut seen = HashSet::new();
+    entries.reverse();
+    entries.retain(|entry| seen.insert((entry.section.clone(), entry.key.clone())));
+    entries.reverse();
     entries
 }
 
@@ -120,11 +132,10 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// The last of a key counts.
 fn value<'a>(entries: &'a [Entry], section: &str, key: &str) -> Option<&'a str> {
     entries
         .iter()
-        .rfind(|entry| entry.section == section && entry.key == key)
+        .find(|entry| entry.section == section && entry.key == key)
         .map(|entry| entry.value.as_str())
 }
 
@@ -132,7 +143,7 @@ fn value<'a>(entries: &'a [Entry], section: &str, key: &str) -> Option<&'a str> 
 fn include(draft: &mut Draft, path: &Path, entries: &[Entry]) -> Option<(PathBuf, String)> {
     let entry = entries
         .iter()
-        .rfind(|entry| entry.section == "global" && entry.key == "include")?;
+        .find(|entry| entry.section == "global" && entry.key == "include")?;
     let named = Path::new(&entry.value);
     if entry.value.is_empty() || named.file_name()? == "internal.conf" {
         return None;
@@ -187,8 +198,8 @@ impl<'e> Reader<'_, 'e> {
                 self.set(path, if off { "false" } else { "true" }, entry);
             }
             Some(Meaning::Millis(path)) => self.set(path, &format!("{value}ms"), entry),
-            Some(Meaning::Group(message)) => {
-                if !value.is_empty() {
+            Some(Meaning::Group(shipped, message)) => {
+                if !shipped.contains(&value) {
                     self.group(message, entry);
                 }
             }
@@ -197,11 +208,20 @@ impl<'e> Reader<'_, 'e> {
                     self.no_effect(entry, instead);
                 }
             }
-            Some(Meaning::Special) => self.special(entry, entries),
-            Some(Meaning::Silent) => {}
+            Some(Meaning::Socket(instead)) => {
+                if !value.is_empty() && !value.starts_with("ipc://") {
+                    self.no_effect(entry, instead);
+                }
+            }
+            Some(Meaning::Special(path)) => self.special(path, entry, entries),
+            Some(Meaning::Word) => {}
             None if entry.key.ends_with("_spec") || entry.key.ends_with("_specs") => {}
             None => {
-                let message = format!("unknown key {} of [{}], ignored", entry.key, entry.section);
+                let hint = section_of(&entry.key).map_or_else(String::new, |section| {
+                    format!(": it belongs into [{section}]")
+                });
+                let (key, section) = (&entry.key, &entry.section);
+                let message = format!("unknown key {key} of [{section}], ignored{hint}");
                 self.draft.faults.push(entry.place().warning(message));
             }
         }
@@ -219,23 +239,20 @@ impl<'e> Reader<'_, 'e> {
         }
     }
 
-    fn special(&mut self, entry: &'e Entry, entries: &'e [Entry]) {
+    fn special(&mut self, path: &str, entry: &'e Entry, entries: &'e [Entry]) {
         let value = entry.value.as_str();
         match entry.key.as_str() {
-            "client_buffer_size" => self.buffer_size(entry),
+            "client_buffer_size" => self.buffer_size(path, entry),
             "log_level" => {
                 // `2` or `2,proxy:3` or `proxy:3`: gripd is one process, only a bare number counts.
                 if let Some(level) = value.split(',').find(|part| !part.contains(':')) {
-                    self.set("log.level", level.trim(), entry);
+                    self.set(path, level.trim(), entry);
                 }
             }
             "port_offset" => self.port_offset(entry),
-            // The socket Pushpin ships, wherever its folder is: nobody asked for it.
-            "stats_spec" if !value.is_empty() && !value.starts_with("ipc://") => {
-                self.no_effect(entry, STATS);
-            }
-            "push_in_http_port" => self.control_port(entry, entries),
-            "x_forwarded_for" | "x_forwarded_for_trusted" => self.forwarded_for(entry),
+            "push_in_http_addr" => self.control_address(entry, entries),
+            "push_in_http_port" => self.control_port(path, entry, entries),
+            "x_forwarded_for" | "x_forwarded_for_trusted" => self.forwarded_for(path, entry),
             _ => {}
         }
     }
@@ -265,28 +282,39 @@ impl<'e> Reader<'_, 'e> {
     }
 
     /// gripd's own limit is larger than Pushpin's usual 8,192: only a raised one is taken over.
-    fn buffer_size(&mut self, entry: &Entry) {
-        let bytes = entry.value.parse().unwrap_or(0);
-        if bytes > self.draft.settings.limits.request_head {
-            self.set("limits.request_head", &entry.value, entry);
+    fn buffer_size(&mut self, path: &str, entry: &Entry) {
+        match entry.value.parse::<usize>() {
+            Ok(bytes) if bytes > self.draft.settings.limits.request_head => {
+                self.set(path, &entry.value, entry);
+            }
+            Ok(bytes) if bytes >= SHIPPED_BUFFER => {}
+            _ => self.no_effect(entry, "set limits.request_head"),
+        }
+    }
+
+    /// Read together with its port.
+    fn control_address(&mut self, entry: &Entry, entries: &[Entry]) {
+        let address = entry.value.as_str();
+        if !is_this_machine(address) && value(entries, "handler", "push_in_http_port").is_none() {
+            self.no_effect(entry, "set push_in_http_port, too, or control.http");
         }
     }
 
     /// The shipped 127.0.0.1 means "this machine", which is both loopback addresses.
-    fn control_port(&mut self, entry: &'e Entry, entries: &'e [Entry]) {
+    fn control_port(&mut self, path: &str, entry: &'e Entry, entries: &'e [Entry]) {
         let address = value(entries, "handler", "push_in_http_addr").unwrap_or_default();
         let port = entry.value.as_str();
         let value = match address {
             _ if port.is_empty() || port.starts_with('-') => String::new(),
-            "" | "127.0.0.1" | "localhost" => port.to_owned(),
+            address if is_this_machine(address) => port.to_owned(),
             v6 if v6.contains(':') && !v6.starts_with('[') => format!("[{v6}]:{port}"),
             other => format!("{other}:{port}"),
         };
-        self.set("control.http", &value, entry);
+        self.set(path, &value, entry);
     }
 
     /// Pushpin skips words it does not know; gripd does so, too, but says which.
-    fn forwarded_for(&mut self, entry: &Entry) {
+    fn forwarded_for(&mut self, path: &str, entry: &Entry) {
         let known = |word: &&str| {
             *word == "append"
                 || word
@@ -307,6 +335,13 @@ impl<'e> Reader<'_, 'e> {
             );
             self.draft.faults.push(entry.place().warning(message));
         }
-        self.set(&format!("proxy.{}", entry.key), &good.join(","), entry);
+        self.set(path, &good.join(","), entry);
     }
 }
+
+fn is_this_machine(address: &str) -> bool {
+    matches!(address, "" | "127.0.0.1" | "localhost")
+}
+
+/// Bytes of `client_buffer_size` as Pushpin ships it.
+const SHIPPED_BUFFER: usize = 8192;

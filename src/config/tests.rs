@@ -6,6 +6,8 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use proptest::prelude::*;
+
 use super::*;
 
 mod pushpin;
@@ -136,10 +138,9 @@ fn the_example_holds_every_key_at_its_default() {
         .collect();
     let folder = Folder::new().with("gripd.toml", &active);
     let loaded = load(&folder.flags(), env(&[])).unwrap();
-    assert_eq!(loaded.warnings, [""; 0]);
+    // Written down, the key everybody knows gives the one warning.
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
     let mut settings = loaded.settings;
-    settings.listen.http_is_default = true;
-    settings.control.http_is_default = true;
     settings.grip.sig_key_is_default = true;
     settings.grip.key_dir = ".".into();
     assert_eq!(
@@ -153,6 +154,11 @@ fn the_example_holds_every_key_at_its_default() {
             key.path()
         );
         assert!(example.contains(key.doc), "{}", key.path());
+        let Shown::Value(default) = key.shown(&Settings::default()) else {
+            continue;
+        };
+        let line = format!("#{} = {default}\n", key.name);
+        assert!(key.name == "file" || example.contains(&line), "{line}");
     }
 }
 
@@ -165,22 +171,22 @@ fn faults_name_key_place_and_range() {
         ),
         (
             "\n[limits]\n  request_head = \"10\"",
-            "gripd.toml:3:3: limits.request_head must be a size such as 64KiB, from 1024 to 16777216 \
-          bytes",
+            "gripd.toml:3:3: limits.request_head must be a size such as 64KiB, or a number of bytes, \
+             from 1KiB to 16MiB",
         ),
         (
             "[timeouts]\nidle = \"soon\"",
             "gripd.toml:2:1: timeouts.idle must be a time such as 500ms, 2s, 5m or 1h, from 1ms to \
-          604800s",
+          7d",
         ),
         (
             "[listen]\nhttp = \"example.com:80\"",
-            "gripd.toml:2:1: listen.http must be PORT, ADDRESS:PORT or [IPV6]:PORT, with PORT from 0 \
-          to 65535",
+            "gripd.toml:2:1: listen.http must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or \
+             127.0.0.1:7999 (no name of a host, PORT from 0 to 65535)",
         ),
         (
             "[listen]\nhttp = []",
-            "gripd.toml: listen.http must name at least one address, such as 7999",
+            "gripd.toml:2:1: listen.http must name at least one address, such as 7999",
         ),
         (
             "[proxy]\ndebug = \"perhaps\"",
@@ -201,8 +207,8 @@ fn faults_name_key_place_and_range() {
         ),
         (
             "[limits]\nrequest_target = 65535",
-            "gripd.toml:2:1: limits.request_target must be a size such as 64KiB, from 256 to 65534 \
-             bytes",
+            "gripd.toml:2:1: limits.request_target must be a size such as 64KiB, or a number of \
+             bytes, from 256 to 65534",
         ),
         (
             "[log]\nlevel = {a = 1}",
@@ -210,8 +216,8 @@ fn faults_name_key_place_and_range() {
         ),
         (
             "[routes]\nfile = \"none\"",
-            "gripd.toml: routes.file (routesfile in pushpin.conf) names none, which cannot be read: \
-          No such file or directory (os error 2); allowed: a readable file",
+            "gripd.toml:2:1: the routes file none cannot be read: No such file or directory (os \
+             error 2); `gripd example routes` prints one to begin with",
         ),
         (
             "[grip]\nsig_key = \"file:k.pem\"",
@@ -275,20 +281,39 @@ fn a_key_that_cannot_sign_is_an_error_wherever_it_was_named() {
 
 #[test]
 fn an_unknown_key_is_a_warning_and_an_error_for_check() {
-    let folder = Folder::new().with("gripd.toml", "thread = 1\n[log]\nlvl = 1\n[nope]\na = 1\n");
+    let text = "thread = 1\n[log]\nlvl = 1\n[proxy]\nsig_key = 1\nidle_upstream = 1\nhttp_port = 1\n\
+                workers = 1\nthreads = 1\n[nope]\na = 1\n";
+    let folder = Folder::new().with("gripd.toml", text);
     let loaded = load(&folder.flags(), env(&[("GRIPD_NOPE", "1")])).unwrap();
     let lines: Vec<_> = loaded
         .warnings
         .iter()
         .map(|line| folder.short(line))
         .collect();
-    assert_eq!(lines.len(), 4, "{lines:?}");
     assert_eq!(
-        lines[1],
-        "gripd.toml:3:1: unknown key log.lvl; allowed in [log]: level, file"
+        lines,
+        [
+            "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], \
+             [control], [routes], [proxy], [grip], [limits], [timeouts], [log]",
+            "gripd.toml:3:1: unknown key log.lvl; allowed in [log]: level, file",
+            "gripd.toml:5:1: unknown key proxy.sig_key; did you mean sig_key in [grip]?",
+            "gripd.toml:6:1: unknown key proxy.idle_upstream; did you mean idle_upstream in \
+             [limits] or idle_upstream in [timeouts]?",
+            "gripd.toml:7:1: unknown key proxy.http_port; did you mean http in [listen]?",
+            "gripd.toml:8:1: unknown key proxy.workers; allowed in [proxy]: debug, \
+             auto_cross_origin, accept_x_forwarded_protocol, set_x_forwarded_protocol, \
+             x_forwarded_for, x_forwarded_for_trusted, orig_headers_need_mark, \
+             accept_pushpin_route, cdn_loop",
+            "gripd.toml:9:1: unknown key proxy.threads; did you mean threads, above the first \
+             [section]?",
+            "gripd.toml:10:2: unknown section [nope]; allowed: [listen], [control], [routes], \
+             [proxy], [grip], [limits], [timeouts], [log]",
+            "GRIPD_NOPE: no such setting; allowed: GRIPD_SECTION_KEY, as GRIPD_LOG_LEVEL for \
+             log.level; `gripd example settings` lists all",
+        ]
     );
     let faults = examine(&folder.flags(), env(&[])).faults;
-    assert_eq!(faults.iter().filter(|fault| fault.is_error()).count(), 3);
+    assert_eq!(faults.iter().filter(|fault| fault.is_error()).count(), 8);
 }
 
 #[test]
@@ -463,4 +488,79 @@ fn durations_and_sizes() {
     ] {
         assert_eq!(value::size(text), expected, "{text:?}");
     }
+}
+
+proptest! {
+    #[test]
+    fn what_is_shown_is_read_back(nanos in 0..u64::from(u32::MAX) * 100_000, bytes: u64) {
+        // The nanosecond is the unit of a Duration; a week holds fewer of them than a float's 2^53.
+        for time in [1, 1_000_000, 1_000_000_000].map(|unit| Duration::from_nanos(nanos / unit * unit)) {
+            prop_assert_eq!(value::duration(&value::duration_text(time)), Some(time));
+        }
+        for bytes in [bytes, bytes >> 10 << 10, bytes >> 30 << 30] {
+            prop_assert_eq!(value::size(&value::size_text(bytes)), Some(bytes));
+        }
+    }
+}
+
+#[test]
+fn the_known_key_is_warned_of_wherever_it_was_written() {
+    for (flags, pairs, warned) in [
+        (bare(), vec![], None),
+        (bare(), vec![("GRIPD_GRIP_SIG_KEY", "other")], None),
+        (
+            bare(),
+            vec![
+                ("GRIPD_GRIP_SIG_ISS", ""),
+                ("GRIPD_GRIP_SIG_KEY", "changeme"),
+            ],
+            None,
+        ),
+        (
+            bare(),
+            vec![("GRIPD_GRIP_SIG_KEY", "changeme")],
+            Some("GRIPD_GRIP_SIG_KEY: grip.sig_key is `changeme`"),
+        ),
+    ] {
+        let warnings = load(&flags, env(&pairs)).unwrap().warnings;
+        assert_eq!(warnings.len(), usize::from(warned.is_some()), "{pairs:?}");
+        let start = warned.unwrap_or_default();
+        assert!(
+            warnings.iter().all(|line| line.starts_with(start)),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn what_does_not_stand_at_its_default_has_an_origin() {
+    let folder = Folder::new()
+        .with(
+            "pushpin.conf",
+            "[global]\nport_offset=10\n[proxy]\nsig_key=k\n",
+        )
+        .with("routes", "* test\n");
+    let flags = Flags {
+        port: Some("80".into()),
+        verbose: true,
+        ..folder.flags()
+    };
+    let examined = examine(&flags, env(&[("GRIPD_THREADS", "2")]));
+    let mut origins: Vec<_> = examined.origins.iter().collect();
+    origins.sort();
+    let origins: Vec<_> = origins
+        .iter()
+        .map(|(path, origin)| format!("{path}: {}", folder.short(origin)))
+        .collect();
+    assert_eq!(
+        origins,
+        [
+            "control.http: default, moved by 10 (--id or port_offset)",
+            "grip.sig_key: pushpin.conf:4, sig_key",
+            "listen.http: --port",
+            "log.level: --verbose",
+            "routes.file: found, not named",
+            "threads: GRIPD_THREADS",
+        ]
+    );
 }

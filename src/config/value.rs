@@ -20,13 +20,6 @@ pub(super) enum Value {
     Many(Vec<String>),
 }
 
-/// What a stored value tells beyond itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stored {
-    /// Only ports were named: the addresses are still gripd's choice.
-    pub(super) bare_ports: bool,
-}
-
 /// Puts a value into the tree. Relative paths start at `base`.
 ///
 /// # Errors
@@ -36,19 +29,19 @@ pub(super) fn store(
     slot: Slot,
     value: &Value,
     base: &Path,
-) -> Result<Stored, String> {
+) -> Result<(), String> {
     match slot {
-        Slot::Addresses(at, loopback) => {
+        Slot::Addresses(at, is_default, loopback) => {
             let (addresses, bare_ports) = addresses(&value.words(), loopback)?;
             *at(settings) = addresses;
-            return Ok(Stored { bare_ports });
+            *is_default(settings) = bare_ports;
         }
         Slot::Words(at) => *at(settings) = value.words(),
         Slot::Lines(at) => *at(settings) = value.lines(),
         Slot::Forwarded(at) => *at(settings) = forwarded_for(&value.words())?,
         _ => store_one(settings, slot, value.one()?, base)?,
     }
-    Ok(Stored::default())
+    Ok(())
 }
 
 fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Result<(), String> {
@@ -177,12 +170,41 @@ pub(super) fn size(text: &str) -> Option<u64> {
     text[..end].parse::<u64>().ok()?.checked_mul(unit)
 }
 
+/// A time as [`duration`] reads it, in the largest unit that fits.
+pub(super) fn duration_text(time: Duration) -> String {
+    if time.subsec_nanos() > 0 {
+        return match time.subsec_nanos() % 1_000_000 {
+            0 => format!("{}ms", time.as_millis()),
+            _ => format!("{}s", time.as_secs_f64()),
+        };
+    }
+    match time.as_secs() {
+        seconds if seconds < 120 || seconds % 60 > 0 => format!("{seconds}s"),
+        seconds if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
+        seconds => format!("{}m", seconds / 60),
+    }
+}
+
+/// A size as [`size`] reads it, in the largest unit that fits.
+pub(super) fn size_text(bytes: u64) -> String {
+    [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+        .into_iter()
+        .find(|(unit, _)| bytes > 0 && bytes.is_multiple_of(*unit))
+        .map_or_else(
+            || bytes.to_string(),
+            |(unit, name)| format!("{}{name}", bytes / unit),
+        )
+}
+
 fn size_range(least: usize, most: usize) -> String {
-    format!("must be a size such as 64KiB, from {least} to {most} bytes")
+    let [least, most] = [least, most].map(|bytes| size_text(bytes as u64));
+    format!("must be a size such as 64KiB, or a number of bytes, from {least} to {most}")
 }
 
 fn time_range(least: Duration, most: Duration) -> String {
-    format!("must be a time such as 500ms, 2s, 5m or 1h, from {least:?} to {most:?}")
+    let [least, most] = [least, most].map(duration_text);
+    format!("must be a time such as 500ms, 2s, 5m or 1h, from {least} to {most}")
 }
 
 fn protocol(text: &str) -> Result<SetForwardedProtocol, String> {
@@ -245,4 +267,5 @@ fn host_and_port(word: &str) -> (&str, &str) {
 }
 
 const FORWARDED_FOR: &str = "must be a list of truncate:N and append, or empty";
-const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, with PORT from 0 to 65535";
+const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or 127.0.0.1:7999 (no \
+                       name of a host, PORT from 0 to 65535)";

@@ -3,7 +3,7 @@
 //! never falls back to `*`). It does not watch anything; `routes::watch` does.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, hash_map::Entry},
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -112,13 +112,14 @@ impl Table {
             ..Self::default()
         };
         let mut faults = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = Seen::new();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
-            for fault in table.add_line(line, &mut seen, folder) {
+            let number = index + 1;
+            for fault in table.add_line(line, number, &mut seen, folder) {
                 faults.push(Fault {
                     file: name.to_owned(),
-                    line: index + 1,
+                    line: number,
                     ..fault
                 });
             }
@@ -170,15 +171,21 @@ impl Table {
     /// A table of these routes, for tests of what uses it.
     #[cfg(test)]
     pub(crate) fn of(routes: impl IntoIterator<Item = Route>) -> Self {
-        let (mut table, mut seen) = (Self::default(), HashSet::new());
+        let (mut table, mut seen) = (Self::default(), Seen::new());
         for route in routes {
-            assert!(table.add(Arc::new(route), &mut seen).is_ok());
+            assert!(table.add(Arc::new(route), 0, &mut seen).is_ok());
         }
         table
     }
 
     /// Adds one line; what comes back has neither file nor line number yet.
-    fn add_line(&mut self, line: &str, seen: &mut HashSet<Condition>, folder: &Path) -> Vec<Fault> {
+    fn add_line(
+        &mut self,
+        line: &str,
+        number: usize,
+        seen: &mut Seen,
+        folder: &Path,
+    ) -> Vec<Fault> {
         let Parsed {
             route,
             sig_key_column,
@@ -199,21 +206,25 @@ impl Table {
             .map(|note| Fault::warning("", note.text).at(0, note.column))
             .collect();
         faults.extend(key_fault(&route, folder).map(|fault| fault.at(0, sig_key_column)));
-        if let Err(duplicate) = self.add(Arc::new(route), seen) {
+        if let Err(duplicate) = self.add(Arc::new(route), number, seen) {
             let column = line.len() - line.trim_start_matches(' ').len() + 1;
             faults.push(duplicate.at(0, column));
         }
         faults
     }
 
-    fn add(&mut self, route: Arc<Route>, seen: &mut HashSet<Condition>) -> Result<(), Fault> {
-        if !seen.insert(condition(&route)) {
-            return Err(Fault::error(
-                "",
-                "a line above has the same condition, so this one is never used; allowed: one \
-                 line for each host, proto, ssl and path_beg",
-            ));
-        }
+    fn add(&mut self, route: Arc<Route>, number: usize, seen: &mut Seen) -> Result<(), Fault> {
+        match seen.entry(condition(&route)) {
+            Entry::Vacant(place) => place.insert(number),
+            Entry::Occupied(first) => {
+                let message = format!(
+                    "line {} has the same condition, so this one is never used; allowed: one line \
+                     for each host, proto, ssl and path_beg, with one target or several",
+                    first.get()
+                );
+                return Err(Fault::error("", message));
+            }
+        };
         self.ids
             .entry(route.key().into_owned())
             .and_modify(|id| *id = Id::Shared)
@@ -235,6 +246,9 @@ impl Table {
 /// Of two routes with equal conditions the second is never used. Ids play no part, except for
 /// routes that are reachable by nothing else.
 type Condition = (Domain, Option<Proto>, Option<bool>, String, Option<String>);
+
+/// The number of the line that had a condition first.
+type Seen = HashMap<Condition, usize>;
 
 fn condition(route: &Route) -> Condition {
     let id = (route.domain == Domain::IdOnly).then(|| route.key().into_owned());

@@ -12,14 +12,16 @@ pub(super) enum Meaning {
     Flag(&'static str),
     /// The same, in milliseconds.
     Millis(&'static str),
-    /// Read by a function of its own.
-    Special,
-    /// Nothing: one warning for all such keys together when they are not empty.
-    Group(&'static str),
+    /// The same, read by a function of its own.
+    Special(&'static str),
+    /// Nothing: silent at these values; one warning for all other keys with this advice together.
+    Group(&'static [&'static str], &'static str),
     /// Nothing: silent at these values, else one warning with this advice.
     Shipped(&'static [&'static str], &'static str),
-    /// Nothing, whatever it says.
-    Silent,
+    /// Nothing: silent at an IPC socket, the one Pushpin ships, wherever its folder is.
+    Socket(&'static str),
+    /// A word that other values may hold, or the included file: read elsewhere.
+    Word,
 }
 
 /// What a key means; `None`: Pushpin does not know it either.
@@ -29,22 +31,54 @@ pub(super) fn meaning(section: &str, key: &str) -> Option<Meaning> {
         .map(|row| row.2)
 }
 
-use Meaning::{Flag, Group, Millis, Same, Shipped, Silent, Special};
+/// The section in which Pushpin knows a key.
+pub(super) fn section_of(key: &str) -> Option<&'static str> {
+    ROWS.iter().find(|row| row.1 == key).map(|row| row.0)
+}
+
+/// The key of the tree that a key of Pushpin's file fills.
+pub(in crate::config) fn path_of(key: &str) -> Option<&'static str> {
+    ROWS.iter().find(|row| row.1 == key)?.2.path()
+}
+
+/// Keys of Pushpin's file that fill this key of the tree, as `[section] key`.
+pub(in crate::config) fn names(path: &str) -> Vec<String> {
+    ROWS.iter()
+        .filter(|row| row.2.path() == Some(path))
+        .map(|(section, key, _)| format!("[{section}] {key}"))
+        .collect()
+}
+
+impl Meaning {
+    fn path(self) -> Option<&'static str> {
+        match self {
+            Same(path) | Flag(path) | Millis(path) | Special(path) => Some(path),
+            Group(..) | Shipped(..) | Socket(_) | Word => None,
+        }
+    }
+}
+
+use Meaning::{Flag, Group, Millis, Same, Shipped, Socket, Special, Word};
 
 const OFF: &[&str] = &["", "false", "0"];
-const ZEROMQ: &str = "ZeroMQ is not served; publish over HTTP to the control port";
-const LISTENERS: &str = "only plain HTTP ports are served yet";
-const SOCKETS: &str = "gripd has no IPC sockets";
-pub(super) const STATS: &str = "gripd sends no statistics packets";
-const METRICS: &str = "there is no metrics port yet";
+const NONE: &[&str] = &[""];
+const ZEROMQ: &str = "ZeroMQ is not served; publish over HTTP to the control port (control.http)";
+const STATS: &str = "gripd sends no statistics packets; remove it";
+const METRICS: &str = "there is no metrics port yet; remove it";
+const SOCKETS: &str = "gripd has no IPC sockets; remove it";
+const HOME: &str = "gripd never calls home; remove it";
+const PROGRAMS: &str = "gripd is one process and starts no other; remove it";
+const REQUEST_LINES: &str = "gripd logs no line for each request yet; remove it";
+/// gripd holds publishers back by bytes, not by a rate.
+const RATE: &str = "not applied: gripd delivers as fast as clients read and has no rate; what may \
+                    wait is bounded by limits.publish_buffer and limits.connection_buffer";
 
 const ROWS: &[(&str, &str, Meaning)] = &[
-    // Read elsewhere: the included file, and the words that stand for folders.
-    ("global", "include", Silent),
-    ("global", "rundir", Silent),
-    ("global", "libdir", Silent),
-    ("global", "ipc_prefix", Silent),
-    ("global", "port_offset", Special),
+    ("global", "include", Word),
+    ("global", "rundir", Word),
+    ("global", "libdir", Word),
+    ("global", "ipc_prefix", Word),
+    ("global", "port_offset", Special("control.http")),
     (
         "global",
         "stats_connection_ttl",
@@ -55,35 +89,67 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_connection_send",
         Shipped(&["", "true"], STATS),
     ),
-    // Pushpin's own processes and their folder: gripd is one process and starts none.
-    ("runner", "rundir", Silent),
-    ("runner", "services", Silent),
+    ("runner", "rundir", Word),
+    (
+        "runner",
+        "services",
+        Shipped(
+            &[
+                "",
+                "condure,pushpin-proxy,pushpin-handler",
+                "condure,zurl,pushpin-proxy,pushpin-handler",
+                "connmgr,proxy,handler",
+                "mongrel2,m2adapter,pushpin-proxy,pushpin-handler",
+                "mongrel2,m2adapter,zurl,pushpin-proxy,pushpin-handler",
+            ],
+            PROGRAMS,
+        ),
+    ),
     ("runner", "http_port", Same("listen.http")),
-    ("runner", "https_ports", Group(LISTENERS)),
-    ("runner", "local_ports", Group(LISTENERS)),
+    (
+        "runner",
+        "https_ports",
+        Shipped(
+            NONE,
+            "gripd serves no TLS yet; let a TLS proxy in front send to listen.http",
+        ),
+    ),
+    (
+        "runner",
+        "local_ports",
+        Shipped(NONE, "gripd serves no unix sockets yet; use listen.http"),
+    ),
     (
         "runner",
         "logdir",
         Shipped(
             &["", "log", "/var/log/pushpin"],
-            "set log.file or --logfile; else standard error",
+            "set log.file or --logfile; else the log goes to standard error",
         ),
     ),
-    ("runner", "log_level", Special),
-    ("runner", "client_buffer_size", Special),
+    ("runner", "log_level", Special("log.level")),
+    (
+        "runner",
+        "client_buffer_size",
+        Special("limits.request_head"),
+    ),
     ("runner", "client_maxconn", Same("limits.connections")),
     (
         "runner",
         "allow_compression",
-        Shipped(OFF, "WebSocket compression is not in gripd yet"),
+        Shipped(OFF, "WebSocket compression is not in gripd yet; remove it"),
     ),
-    ("runner", "mongrel2_bin", Silent),
-    ("runner", "m2sh_bin", Silent),
-    ("runner", "zurl_bin", Silent),
-    ("runner", "condure_bin", Silent),
-    ("runner", "connmgr_bin", Silent),
-    ("runner", "proxy_bin", Silent),
-    ("runner", "handler_bin", Silent),
+    (
+        "runner",
+        "mongrel2_bin",
+        Shipped(&["", "mongrel2"], PROGRAMS),
+    ),
+    ("runner", "m2sh_bin", Shipped(&["", "m2sh"], PROGRAMS)),
+    ("runner", "zurl_bin", Shipped(&["", "zurl"], PROGRAMS)),
+    ("runner", "condure_bin", Shipped(&["", "condure"], PROGRAMS)),
+    ("runner", "connmgr_bin", Shipped(NONE, PROGRAMS)),
+    ("runner", "proxy_bin", Shipped(NONE, PROGRAMS)),
+    ("runner", "handler_bin", Shipped(NONE, PROGRAMS)),
     (
         "proxy",
         "workers",
@@ -111,8 +177,12 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "set_x_forwarded_protocol",
         Same("proxy.set_x_forwarded_protocol"),
     ),
-    ("proxy", "x_forwarded_for", Special),
-    ("proxy", "x_forwarded_for_trusted", Special),
+    ("proxy", "x_forwarded_for", Special("proxy.x_forwarded_for")),
+    (
+        "proxy",
+        "x_forwarded_for_trusted",
+        Special("proxy.x_forwarded_for_trusted"),
+    ),
     (
         "proxy",
         "orig_headers_need_mark",
@@ -124,16 +194,8 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         Flag("proxy.accept_pushpin_route"),
     ),
     ("proxy", "cdn_loop", Same("proxy.cdn_loop")),
-    (
-        "proxy",
-        "log_from",
-        Shipped(OFF, "request lines are not configurable yet"),
-    ),
-    (
-        "proxy",
-        "log_user_agent",
-        Shipped(OFF, "request lines are not configurable yet"),
-    ),
+    ("proxy", "log_from", Shipped(OFF, REQUEST_LINES)),
+    ("proxy", "log_user_agent", Shipped(OFF, REQUEST_LINES)),
     ("proxy", "sig_iss", Same("grip.sig_iss")),
     ("proxy", "sig_key", Same("grip.sig_key")),
     ("proxy", "upstream_key", Same("grip.upstream_key")),
@@ -142,7 +204,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "sockjs_url",
         Shipped(
             &["", "http://cdn.jsdelivr.net/sockjs/0.3.4/sockjs.min.js"],
-            "SockJS is not in gripd yet",
+            "SockJS is not in gripd yet; remove it",
         ),
     ),
     (
@@ -155,20 +217,23 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_connections_max_ttl",
         Shipped(&["", "60"], STATS),
     ),
-    ("proxy", "prometheus_port", Group(METRICS)),
-    ("proxy", "prometheus_prefix", Group(METRICS)),
-    ("proxy", "ipc_file_mode", Group(SOCKETS)),
-    // gripd never calls home, whatever they say.
-    ("proxy", "updates_check", Silent),
-    ("proxy", "organization_name", Silent),
-    ("handler", "ipc_file_mode", Group(SOCKETS)),
-    ("handler", "push_in_spec", Group(ZEROMQ)),
-    ("handler", "push_in_sub_specs", Group(ZEROMQ)),
-    ("handler", "push_in_sub_spec", Group(ZEROMQ)),
-    ("handler", "push_in_sub_connect", Shipped(OFF, ZEROMQ)),
-    // Read together with its port.
-    ("handler", "push_in_http_addr", Silent),
-    ("handler", "push_in_http_port", Special),
+    ("proxy", "prometheus_port", Group(NONE, METRICS)),
+    ("proxy", "prometheus_prefix", Group(NONE, METRICS)),
+    ("proxy", "ipc_file_mode", Group(NONE, SOCKETS)),
+    (
+        "proxy",
+        "updates_check",
+        Shipped(&["", "off", "report"], HOME),
+    ),
+    ("proxy", "organization_name", Shipped(NONE, HOME)),
+    ("handler", "ipc_file_mode", Group(NONE, SOCKETS)),
+    // Told even as shipped: who publishes over ZeroMQ would wait for nothing.
+    ("handler", "push_in_spec", Group(NONE, ZEROMQ)),
+    ("handler", "push_in_sub_specs", Group(NONE, ZEROMQ)),
+    ("handler", "push_in_sub_spec", Group(NONE, ZEROMQ)),
+    ("handler", "push_in_sub_connect", Group(OFF, ZEROMQ)),
+    ("handler", "push_in_http_addr", Special("control.http")),
+    ("handler", "push_in_http_port", Special("control.http")),
     (
         "handler",
         "push_in_http_max_headers_size",
@@ -179,16 +244,15 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "push_in_http_max_body_size",
         Same("control.max_body"),
     ),
-    ("handler", "stats_spec", Special),
-    ("handler", "command_spec", Group(ZEROMQ)),
+    ("handler", "stats_spec", Socket(STATS)),
+    ("handler", "command_spec", Group(NONE, ZEROMQ)),
     (
         "handler",
         "state_spec",
-        Shipped(&[""], "GRIP sessions are not in gripd yet"),
+        Shipped(NONE, "GRIP sessions are not in gripd yet; remove it"),
     ),
-    // gripd holds publishers back by bytes, not by a rate.
-    ("handler", "message_rate", Silent),
-    ("handler", "message_hwm", Silent),
+    ("handler", "message_rate", Group(&["", "-1", "2500"], RATE)),
+    ("handler", "message_hwm", Group(&["", "-1", "25000"], RATE)),
     ("handler", "message_block_size", Shipped(&["", "-1"], STATS)),
     ("handler", "message_wait", Millis("grip.message_wait")),
     ("handler", "id_cache_ttl", Same("grip.id_cache_ttl")),
@@ -210,7 +274,10 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     (
         "handler",
         "share_all",
-        Shipped(OFF, "requests are not shared"),
+        Shipped(
+            OFF,
+            "every client's request goes to the backend by itself; remove it",
+        ),
     ),
     (
         "handler",
@@ -227,18 +294,23 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_format",
         Shipped(&["", "tnetstring"], STATS),
     ),
-    ("handler", "prometheus_port", Group(METRICS)),
-    ("handler", "prometheus_prefix", Group(METRICS)),
+    ("handler", "prometheus_port", Group(NONE, METRICS)),
+    ("handler", "prometheus_prefix", Group(NONE, METRICS)),
 ];
+
+/// Keys that have no meaning here, to be changed one by one.
+#[cfg(test)]
+pub(in crate::config) fn without_meaning() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROWS.iter()
+        .filter(|row| matches!(row.2, Group(..) | Shipped(..) | Socket(_)))
+        .map(|row| (row.0, row.1))
+}
 
 /// Keys that rows name although the tree has no such key: none.
 #[cfg(test)]
 pub(in crate::config) fn unknown_targets() -> Vec<&'static str> {
     ROWS.iter()
-        .filter_map(|row| match row.2 {
-            Same(path) | Flag(path) | Millis(path) => Some(path),
-            _ => None,
-        })
+        .filter_map(|row| row.2.path())
         .filter(|path| keys::find(path).is_none())
         .collect()
 }

@@ -5,7 +5,7 @@ use super::*;
 /// The keys and values of Debian's package 1.36.
 const DEBIAN: &str = "[global]\ninclude={libdir}/internal.conf\nrundir=/var/run/pushpin\n\
     ipc_prefix=pushpin-\nport_offset=0\nstats_connection_ttl=120\n[runner]\n\
-    services=mongrel2,m2adapter,pushpin-proxy,pushpin-handler\nhttp_port=7999\n#https_ports=443\n\
+    services=condure,pushpin-proxy,pushpin-handler\nhttp_port=7999\n#https_ports=443\n\
     logdir=/var/log/pushpin\nlog_level=2\nclient_buffer_size=8192\nclient_maxconn=50000\n\
     condure_bin=condure\nmongrel2_bin=mongrel2\nm2sh_bin=m2sh\nzurl_bin=zurl\n[proxy]\n\
     routesfile=routes\ndebug=false\nauto_cross_origin=false\naccept_x_forwarded_protocol=false\n\
@@ -20,8 +20,39 @@ const DEBIAN: &str = "[global]\ninclude={libdir}/internal.conf\nrundir=/var/run/
     id_cache_ttl=60\nconnection_subscription_max=20\nsubscription_linger=60\n\
     stats_subscription_ttl=60\nstats_report_interval=10\nstats_format=tnetstring\n";
 
+/// Where the samples of versions 1.41 and 2.0 differ from it.
+const UPSTREAM: &[(&str, &str)] = &[
+    ("rundir=/var/run/pushpin", "rundir=run"),
+    (
+        "logdir=/var/log/pushpin",
+        "logdir=log\nallow_compression=false",
+    ),
+    ("updates_check=off", "updates_check=report"),
+    (
+        "services=condure,pushpin-proxy,pushpin-handler",
+        "services=connmgr,proxy,handler",
+    ),
+    ("sig_key=changeme", "cdn_loop=\nsig_key=changeme"),
+];
+
 #[test]
-fn debians_files_load_with_one_warning() {
+fn shipped_files_load_with_two_warnings() {
+    let upstream = UPSTREAM.iter().fold(DEBIAN.to_owned(), |text, (old, new)| {
+        assert!(text.contains(old), "{old}");
+        text.replace(old, new)
+    });
+    let mongrel2 = DEBIAN.replace("condure,pushpin", "mongrel2,m2adapter,pushpin");
+    for text in [DEBIAN, &upstream, &mongrel2] {
+        let folder = Folder::new()
+            .with("pushpin.conf", text)
+            .with("routes", "* test\n");
+        let warnings = load(&folder.flags(), env(&[])).unwrap().warnings;
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+    }
+}
+
+#[test]
+fn debians_files_load_as_they_are() {
     let folder = Folder::new()
         .with("pushpin.conf", DEBIAN)
         .with("routes", "* test\n");
@@ -35,7 +66,10 @@ fn debians_files_load_with_one_warning() {
         warnings,
         [
             "pushpin.conf:38:1: push_in_spec, push_in_sub_specs, command_spec: ZeroMQ is not served; \
-          publish over HTTP to the control port"
+          publish over HTTP to the control port (control.http)",
+            "pushpin.conf:32:1: sig_key is `changeme`, the key everybody knows: anybody can forge \
+             Grip-Sig towards a backend that trusts it; set sig_key to a secret of your own, here \
+             and in the backend",
         ]
     );
     assert_eq!(
@@ -91,10 +125,32 @@ fn changed_keys_of_pushpins_file_are_taken_over() {
 }
 
 #[test]
-fn keys_without_meaning_warn_once_when_changed() {
+fn each_key_without_meaning_gives_one_warning_when_changed() {
+    for (section, key) in pushpin_conf::without_meaning() {
+        let warnings = conf(&format!("[{section}]\n{key}=tcp://x.test:1\n"))
+            .unwrap()
+            .warnings;
+        assert_eq!(warnings.len(), 1, "[{section}] {key}: {warnings:?}");
+        let (_, said) = warnings[0].split_once("pushpin.conf:2:1: ").unwrap();
+        let advice = said.strip_prefix(key).unwrap();
+        assert!(
+            advice.starts_with(" has no effect in gripd: ") || advice.starts_with(": "),
+            "{said}"
+        );
+        assert!(
+            advice.contains("; ") || advice.contains("set "),
+            "what to do: {said}"
+        );
+    }
+    assert!(pushpin_conf::without_meaning().count() > 30);
+}
+
+#[test]
+fn changed_keys_are_named_with_what_to_do() {
     let text = "[global]\nrundir=/x\n[runner]\nhttps_ports=443\nlocal_ports=/s\n\
-                allow_compression=true\n[proxy]\nworkers=4\nfoo=1\n[handler]\nmessage_rate=1\n\
-                share_all=false\nprivate_spec=ipc://x\n";
+                client_buffer_size=4096\n[proxy]\nworkers=4\nworkers=5\nfoo=1\nshare_all=1\n\
+                [handler]\nmessage_rate=1\nmessage_hwm=1\nshare_all=false\n\
+                private_spec=ipc://x\npush_in_http_addr=10.0.0.1\n";
     let folder = Folder::new().with("pushpin.conf", text);
     let loaded = load(&folder.flags(), env(&[])).unwrap();
     let lines: Vec<_> = loaded
@@ -105,39 +161,37 @@ fn keys_without_meaning_warn_once_when_changed() {
     assert_eq!(
         lines,
         [
-            "pushpin.conf:6:1: allow_compression has no effect in gripd: WebSocket compression is \
-             not in gripd yet",
-            "pushpin.conf:8:1: workers has no effect in gripd: set threads; gripd uses every core \
+            "pushpin.conf:4:1: https_ports has no effect in gripd: gripd serves no TLS yet; let a TLS \
+             proxy in front send to listen.http",
+            "pushpin.conf:5:1: local_ports has no effect in gripd: gripd serves no unix sockets yet; \
+             use listen.http",
+            "pushpin.conf:6:1: client_buffer_size has no effect in gripd: set limits.request_head",
+            "pushpin.conf:9:1: workers has no effect in gripd: set threads; gripd uses every core \
              by default",
-            "pushpin.conf:9:1: unknown key foo of [proxy], ignored",
-            "pushpin.conf:4:1: https_ports, local_ports: only plain HTTP ports are served yet",
+            "pushpin.conf:10:1: unknown key foo of [proxy], ignored",
+            "pushpin.conf:11:1: unknown key share_all of [proxy], ignored: it belongs into [handler]",
+            "pushpin.conf:17:1: push_in_http_addr has no effect in gripd: set push_in_http_port, \
+             too, or control.http",
+            "pushpin.conf:13:1: message_rate, message_hwm: not applied: gripd delivers as fast as \
+             clients read and has no rate; what may wait is bounded by limits.publish_buffer and \
+             limits.connection_buffer",
         ]
     );
 }
 
 #[test]
-fn a_changed_key_without_effect_is_told() {
-    let warned = |section: &str, line: &str| {
-        let loaded = conf(&format!("[{section}]\n{line}\n")).unwrap();
-        loaded.warnings.len()
-    };
-    for (section, line, count) in [
-        ("proxy", "sockjs_url=http://x.test/sockjs.js", 1),
-        ("proxy", "sockjs_url=", 0),
-        ("proxy", "ipc_file_mode=777", 1),
-        (
-            "handler",
-            "ipc_file_mode=777\npush_in_spec=tcp://127.0.0.1:1",
-            2,
-        ),
-        ("handler", "push_in_sub_connect=true", 1),
-        ("handler", "push_in_sub_connect=false", 0),
-        ("handler", "stats_spec=tcp://127.0.0.1:5570", 1),
-        ("handler", "stats_spec=ipc:///elsewhere/stats", 0),
-        ("handler", "message_rate=1\nmessage_hwm=1", 0),
-        ("proxy", "updates_check=report\norganization_name=us", 0),
+fn shipped_values_of_keys_without_meaning_are_silent() {
+    for (section, line) in [
+        ("proxy", "sockjs_url="),
+        ("handler", "push_in_sub_connect=false"),
+        ("handler", "stats_spec=ipc:///elsewhere/stats"),
+        ("handler", "message_rate=2500\nmessage_hwm=-1"),
+        ("proxy", "updates_check=report\norganization_name="),
+        ("runner", "client_buffer_size=16384"),
+        ("handler", "push_in_http_addr=127.0.0.1"),
     ] {
-        assert_eq!(warned(section, line), count, "{line}");
+        let loaded = conf(&format!("[{section}]\n{line}\n")).unwrap();
+        assert_eq!(loaded.warnings, [""; 0], "{line}");
     }
 }
 

@@ -59,11 +59,11 @@ pub fn parse_line(line: &str) -> Result<Option<Parsed>, LineError> {
     let mut notes = Vec::new();
     let mut route = condition::parse(first, &mut notes)?;
     if rest.is_empty() {
-        return Err(LineError::new(
-            first.column,
-            no_target(line),
-            "a condition, a space, then at least one target: * 127.0.0.1:8000",
-        ));
+        // A lone target is what beginners write: they get it back as a whole line.
+        let meant = target::parse(first, &mut Vec::new());
+        let target = meant.map_or("127.0.0.1:8000", |_| first.value.as_str());
+        let allowed = format!("CONDITION TARGET, such as `* {target}`: every host goes there");
+        return Err(LineError::new(first.column, no_target(line), &allowed));
     }
     for section in rest {
         route.targets.push(target::parse(section, &mut notes)?);
@@ -74,6 +74,46 @@ pub fn parse_line(line: &str) -> Result<Option<Parsed>, LineError> {
         sig_key_column: sig_key.map_or(0, |prop| prop.column),
         notes,
     }))
+}
+
+/// The line as it may be shown: without its comment, `***` in the place of what looks like a secret
+/// by the name of its option or header. Also tells whether there was one. Of a line that cannot be
+/// read nothing is left.
+pub fn masked(line: &str) -> (String, bool) {
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    let Ok(sections) = token::sections(line) else {
+        return ("***".into(), true);
+    };
+    let chars: Vec<char> = line.chars().collect();
+    let end = sections.last().map_or(0, |section| section.end - 1);
+    let (mut text, mut at) = (String::new(), 0);
+    for prop in sections.iter().flat_map(|section| &section.props) {
+        if let Some(beginning) = before_secret(prop) {
+            text.extend(&chars[at..prop.column - 1]);
+            text += &beginning;
+            text += "***";
+            at = prop.end - 1;
+        }
+    }
+    text.extend(&chars[at..end]);
+    (text, at > 0)
+}
+
+/// What may be shown of an option that holds a secret; `None`: it holds none.
+fn before_secret(prop: &token::Prop) -> Option<String> {
+    let name = &prop.name;
+    if looks_secret(name) && !prop.text.is_empty() {
+        return Some(format!("{name}="));
+    }
+    let (header, value) = prop.text.split_once(':')?;
+    (looks_secret(header) && !value.is_empty()).then(|| format!("{name}={header}:"))
+}
+
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["auth", "cookie", "key", "password", "secret", "token"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// A value as it can stand in a line whatever it holds, line ends and NUL excepted.

@@ -17,7 +17,7 @@ mod token;
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
-pub use self::line::{LineError, Note, Parsed, parse_line, quoted};
+pub use self::line::{LineError, Note, Parsed, masked, parse_line, quoted};
 
 /// One line of the routes file: a condition, options, and the targets to try in order.
 #[expect(

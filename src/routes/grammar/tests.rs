@@ -318,3 +318,30 @@ proptest! {
         prop_assert_eq!(route.id.as_deref(), Some(value.as_str()));
     }
 }
+
+#[test]
+fn what_looks_secret_is_masked() {
+    for (line, expected) in [
+        ("* a:1", ("* a:1", false)),
+        ("  * a:1,sub=x # sig_key=s", ("  * a:1,sub=x", false)),
+        ("*,sig_key=s a:1", ("*,sig_key=*** a:1", true)),
+        ("*,sig_key= a:1", ("*,sig_key= a:1", false)),
+        (
+            "*,sig_key=s,debug,sig_key=t a:1,host=h\r",
+            ("*,sig_key=***,debug,sig_key=*** a:1,host=h", true),
+        ),
+        ("*,\"sig_key=s, t\" a:1", ("*,sig_key=*** a:1", true)),
+        ("*,sig-key=s a:1", ("*,sig-key=*** a:1", true)),
+        ("sig_key=ä,id=x a:1", ("sig_key=***,id=x a:1", true)),
+        (
+            "*,header=\"Authorization: Bearer s\",header=X-A:b,header=Cookie: a:1",
+            (
+                "*,header=Authorization:***,header=X-A:b,header=Cookie: a:1",
+                true,
+            ),
+        ),
+        ("*,sig_key=\"s a:1", ("***", true)),
+    ] {
+        assert_eq!(masked(line), (expected.0.to_owned(), expected.1), "{line}");
+    }
+}

@@ -12,6 +12,8 @@ pub(super) struct Section {
     pub(super) value: String,
     /// Its options in line order.
     pub(super) props: Vec<Prop>,
+    /// Column behind its last character.
+    pub(super) end: usize,
 }
 
 /// One option.
@@ -23,6 +25,8 @@ pub(super) struct Prop {
     pub(super) name: String,
     /// What follows the first `=`; empty without one.
     pub(super) text: String,
+    /// Column behind its last character.
+    pub(super) end: usize,
 }
 
 impl Prop {
@@ -82,7 +86,9 @@ impl Cursor {
         };
         let first = self.token()?;
         if first.contains('=') {
-            section.props.push(prop(section.column, &first)?);
+            section
+                .props
+                .push(prop(section.column, self.at + 1, &first)?);
         } else {
             section.value = first;
         }
@@ -90,8 +96,9 @@ impl Cursor {
             self.at += 1;
             let column = self.at + 1;
             let token = self.token()?;
-            section.props.push(prop(column, &token)?);
+            section.props.push(prop(column, self.at + 1, &token)?);
         }
+        section.end = self.at + 1;
         Ok(section)
     }
 
@@ -137,18 +144,19 @@ impl Cursor {
     }
 }
 
-fn prop(column: usize, token: &str) -> Result<Prop, LineError> {
+fn prop(column: usize, end: usize, token: &str) -> Result<Prop, LineError> {
     let (name, text) = token.split_once('=').unwrap_or((token, ""));
     if name.is_empty() {
         return Err(LineError::new(
             column,
             "option without a name",
-            "name or name=value after each comma",
+            "name or name=value behind each comma, without a space",
         ));
     }
     Ok(Prop {
         column,
         name: name.to_owned(),
         text: text.to_owned(),
+        end,
     })
 }

@@ -1,0 +1,145 @@
+//! Settings as text again: what `gripd check --print` and the page of settings say of each key.
+//! Every value is written as `value` reads it; what is secret is handed out apart, so that nobody
+//! prints it by mistake.
+
+use std::{net::SocketAddr, path::Path};
+
+use super::{
+    ForwardedFor, Secret, SetForwardedProtocol, Settings,
+    keys::{KEYS, Key, Slot},
+    pushpin_conf,
+    value::{duration_text, size_text},
+};
+
+/// The value of a key, to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A value, in the notation of the TOML file.
+    Value(String),
+    /// A secret: not for any output.
+    Secret(Secret),
+    /// Route lines, each of which may hold a secret.
+    Lines(Vec<String>),
+}
+
+impl Key {
+    /// The value of this key in these settings.
+    pub fn shown(&self, settings: &Settings) -> Shown {
+        // The slots lead to places to be written to.
+        let settings = &mut settings.clone();
+        Shown::Value(match self.slot {
+            Slot::Secret(at) => return Shown::Secret(at(settings).clone()),
+            Slot::Lines(at) => return Shown::Lines(at(settings).clone()),
+            Slot::Bool(at) => at(settings).to_string(),
+            Slot::Count(at, ..) => at(settings).to_string(),
+            Slot::Small(at, ..) => at(settings).to_string(),
+            Slot::Bytes(at, ..) => size(*at(settings) as u64),
+            Slot::Body(at) => size(*at(settings)),
+            Slot::Time(at, ..) => quoted(&duration_text(*at(settings))),
+            Slot::Text(at) | Slot::Level(at) => quoted(at(settings)),
+            Slot::File(at) => at(settings).as_deref().map_or_else(|| quoted(""), path),
+            Slot::Folder(at) => path(at(settings)),
+            Slot::Addresses(at, is_default, _) => {
+                let only_ports = *is_default(settings);
+                list(addresses(at(settings), only_ports))
+            }
+            Slot::Words(at) => list(at(settings).clone()),
+            Slot::Protocol(at) => quoted(match at(settings) {
+                SetForwardedProtocol::Off => "off",
+                SetForwardedProtocol::ProtoOnly => "proto-only",
+                SetForwardedProtocol::Both => "true",
+            }),
+            Slot::Forwarded(at) => list(forwarded_for(*at(settings))),
+        })
+    }
+
+    /// What the value may be: type, unit, range.
+    pub fn kind(&self) -> String {
+        match self.slot {
+            Slot::Bool(_) => "true or false".into(),
+            Slot::Count(_, least, most) => format!("whole number, {least} to {most}"),
+            Slot::Small(_, least, most) => format!("whole number, {least} to {most}"),
+            Slot::Bytes(_, least, most) => {
+                let [least, most] = [least, most].map(|bytes| size_text(bytes as u64));
+                format!("size, {least} to {most}")
+            }
+            Slot::Body(_) => "size".into(),
+            Slot::Time(_, least, most) => {
+                let [least, most] = [least, most].map(duration_text);
+                format!("time, {least} to {most}")
+            }
+            Slot::Text(_) => "text".into(),
+            Slot::Level(_) => "level".into(),
+            Slot::Secret(_) => "secret text".into(),
+            Slot::File(_) => "path of a file".into(),
+            Slot::Folder(_) => "path of a folder".into(),
+            Slot::Addresses(..) => "list of addresses".into(),
+            Slot::Words(_) => "list of words".into(),
+            Slot::Lines(_) => "list of route lines".into(),
+            Slot::Protocol(_) => "`off`, `proto-only` or `true`".into(),
+            Slot::Forwarded(_) => "list of `truncate:N` and `append`".into(),
+        }
+    }
+
+    /// Keys of Pushpin's file that lead to this one, as `[section] key`.
+    pub fn in_pushpin_conf(&self) -> Vec<String> {
+        pushpin_conf::names(&self.path())
+    }
+}
+
+impl Settings {
+    /// The same with paths that mean the same wherever they are read from.
+    #[must_use]
+    pub fn with_absolute_paths(mut self) -> Self {
+        for key in KEYS {
+            let path = match key.slot {
+                Slot::File(at) => at(&mut self).as_mut(),
+                Slot::Folder(at) => Some(at(&mut self)),
+                _ => None,
+            };
+            if let Some(path) = path
+                && let Ok(absolute) = std::path::absolute(&*path)
+            {
+                *path = absolute;
+            }
+        }
+        self
+    }
+}
+
+/// Text in the notation of TOML.
+pub fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn size(bytes: u64) -> String {
+    let text = size_text(bytes);
+    match text.parse::<u64>() {
+        Ok(_) => text,
+        Err(_) => quoted(&text),
+    }
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+fn list(words: Vec<String>) -> String {
+    toml::Value::from(words).to_string()
+}
+
+fn addresses(addresses: &[SocketAddr], only_ports: bool) -> Vec<String> {
+    if !only_ports {
+        return addresses.iter().map(ToString::to_string).collect();
+    }
+    let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
+    // Each port stands there once for each family.
+    ports.dedup();
+    ports.iter().map(ToString::to_string).collect()
+}
+
+fn forwarded_for(rule: ForwardedFor) -> Vec<String> {
+    let truncate = rule.truncate.map(|count| format!("truncate:{count}"));
+    let append = rule.append.then(|| "append".to_owned());
+    truncate.into_iter().chain(append).collect()
+}
