@@ -4,71 +4,16 @@
 #![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
+#[path = "check/folder.rs"]
+mod folder;
+
 use std::{
-    fs,
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    path::Path,
+    process::Stdio,
 };
 
-/// A folder of its own, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("gripd-check-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn with(self, name: &str, text: &str) -> Self {
-        fs::write(self.0.join(name), text).unwrap();
-        self
-    }
-
-    /// gripd, run in this folder with an environment without settings.
-    fn gripd(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gripd"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GRIPD_") {
-                command.env_remove(name);
-            }
-        }
-        command.args(arguments).current_dir(&self.0);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Answer {
-        Answer::of(self.gripd(arguments).output().unwrap())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[derive(Debug)]
-struct Answer {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Answer {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
+use folder::Folder;
 
 #[test]
 fn every_fault_has_its_place() {
@@ -94,7 +39,7 @@ fn every_fault_has_its_place() {
          test\n\
          routes:3:1: condition without a target; allowed: CONDITION TARGET, such as \
          `* 127.0.0.1:8000`: every host goes there\n\
-         routes:4:3: unknown proto; allowed: proto=http or proto=ws\n\
+         routes:4:3: unknown proto; allowed: proto=http or proto=ws (with TLS: ssl=yes)\n\
          routes:5:3: unknown option `over_http` of a condition: it belongs behind a target \
          (warning)\n\
          6 errors, 1 warning\n"
@@ -317,7 +262,7 @@ fn route_lines_of_which_none_can_be_used_end_it() {
         answer.err,
         "gripd: --route:1:1: condition without a target; allowed: CONDITION TARGET, such as \
          `* localhost:8000`: every host goes there\n\
-         gripd: --route:2:3: unknown proto; allowed: proto=http or proto=ws\n\
+         gripd: --route:2:3: unknown proto; allowed: proto=http or proto=ws (with TLS: ssl=yes)\n\
          gripd: none of the route lines (--route, routes.lines) can be used\n"
     );
 }
@@ -371,139 +316,11 @@ fn version_and_help() {
     let help = folder.run(&["check", "--help"]).out;
     for part in [
         "--print",
-        "gripd check --print > gripd.toml",
+        "gripd check --print -c /etc/pushpin",
         "gripd example settings",
     ] {
         assert!(help.contains(part), "{part}");
     }
-}
-
-/// Every kind of key, none at its default, from three sources.
-fn unusual() -> Folder {
-    Folder::new()
-        .with(
-            "gripd.toml",
-            "threads = 3\n[listen]\nhttp = [\"*:81\", \"127.0.0.1:82\"]\nbacklog = 7\n\
-             [control]\nhttp = 6000\nhosts = [\"a\", \"b\"]\nmax_head = \"2KiB\"\n\
-             [proxy]\ndebug = true\nset_x_forwarded_protocol = true\n\
-             x_forwarded_for = \"truncate:2,append\"\ncdn_loop = \"a \\\"b\\\" \\\\ c\"\n\
-             [grip]\nsig_key = \"geheim\"\nid_cache_ttl = 0\n\
-             [limits]\nrequest_body = \"3GiB\"\n[timeouts]\nconnect = 1.5\nresponse = \"2h\"\n\
-             publish = 0\n[log]\nlevel = \"info,gripd=debug\"\nfile = \"x.log\"\n",
-        )
-        .with(
-            "routes",
-            "\u{feff}# all\n* a:1,sub=news # sig_key=geheim\nbroken\n\
-             *,path_beg=/k,sig_key=\"geheim\",header=\"X-Api-Key: geheim\",header=X-A:b b:2\n\
-             * again:1\nz.test c:3\n",
-        )
-}
-
-#[test]
-fn printed_settings_say_who_said_so_and_hide_secrets() {
-    let folder = unusual();
-    let mut command = folder.gripd(&["check", "--print", "--port", "9000", "--id", "1"]);
-    let answer = Answer::of(
-        command
-            .env("GRIPD_TIMEOUTS_IDLE", "250ms")
-            .env("GRIPD_GRIP_UPSTREAM_KEY", "geheim")
-            .output()
-            .unwrap(),
-    );
-    let here = folder.0.canonicalize().unwrap();
-    let here = here.display();
-    for line in [
-        "# gripd ",
-        "threads = 3  # gripd.toml:1",
-        "http = [\"9000\"]  # --port",
-        "http = [\"6010\"]  # gripd.toml:6, moved by 10 (--id or port_offset)",
-        "hosts = [\"a\", \"b\"]  # gripd.toml:7",
-        "max_head = \"2KiB\"  # gripd.toml:8",
-        "#max_body = 1000000  # default",
-        &format!("file = \"{here}/routes\"  # found, not named"),
-        "x_forwarded_for = [\"truncate:2\", \"append\"]  # gripd.toml:12",
-        "#sig_key = \"***\"  # gripd.toml:15",
-        "#upstream_key = \"***\"  # GRIPD_GRIP_UPSTREAM_KEY",
-        "connect = \"1500ms\"  # gripd.toml:20",
-        "response = \"2h\"  # gripd.toml:21",
-        "idle = \"250ms\"  # GRIPD_TIMEOUTS_IDLE",
-        "# Routes in force: 3",
-        "#     2: * a:1,sub=news",
-        "#     4: *,path_beg=/k,sig_key=***,header=X-Api-Key:***,header=X-A:b b:2",
-        "#     6: z.test c:3",
-    ] {
-        let found = answer.out.lines().any(|printed| match line {
-            "# gripd " => printed.starts_with(line),
-            _ => printed == line,
-        });
-        assert!(found, "{line}\n{}", answer.out);
-    }
-    assert!(!answer.out.contains("geheim"), "{}", answer.out);
-    assert!(!answer.out.contains("again:1"), "{}", answer.out);
-    // The faults of the routes, apart, so that what is printed can be kept.
-    assert!(answer.err.starts_with("routes:3:1: "), "{}", answer.err);
-    assert!(
-        answer
-            .err
-            .contains("routes:5:1: line 2 has the same condition"),
-        "{}",
-        answer.err
-    );
-    assert_eq!(answer.code, Some(3));
-}
-
-#[test]
-fn printed_settings_are_read_back() {
-    let print = |folder: &Folder, more: &[&str]| {
-        let answer = folder.run(&[&["check", "--print"], more].concat());
-        // Where a value came from is all that may differ.
-        let lines = answer.out.lines().skip(1);
-        let values: Vec<_> = lines
-            .map(|line| {
-                line.split_once("  # ")
-                    .map_or(line, |(value, _)| value)
-                    .to_owned()
-            })
-            .collect();
-        (answer.out, values)
-    };
-    let lines = ["--route", "* a:1,sub=\"x y\"", "--route", "z.test b:2"];
-    let pushpin = Folder::new()
-        .with(
-            "pushpin.conf",
-            "[global]\nport_offset=10\n[runner]\nhttp_port=80,1.2.3.4:81\nlog_level=3\n\
-             [proxy]\nroutesfile=r\nsig_iss=\n[handler]\nmessage_wait=250\n",
-        )
-        .with("r", "* test\n");
-    for (folder, more) in [
-        (unusual(), &[] as &[&str]),
-        (Folder::new(), &lines),
-        (
-            pushpin,
-            &[
-                "--config",
-                "pushpin.conf",
-                "--port",
-                "127.0.0.1:0",
-                "--verbose",
-            ],
-        ),
-    ] {
-        let (text, values) = print(&folder, more);
-        let folder = folder.with("gripd.toml", &text);
-        let (_, again) = print(&folder, &[]);
-        assert!(values.len() > 60, "{text}");
-        assert_eq!(values, again, "{text}");
-    }
-}
-
-#[test]
-fn route_lines_with_a_key_are_printed_but_not_to_be_pasted() {
-    let lines = ["--route", "*,sig_key=geheim a:1", "--route", "z.test b:2"];
-    let answer = Folder::new().run(&[&["check", "--print"], &lines[..]].concat());
-    let expected = "lines = [  # --route\n  # \"*,sig_key=*** a:1\"\n  \"z.test b:2\",\n]\n";
-    assert!(answer.out.contains(expected), "{}", answer.out);
-    assert!(!answer.out.contains("geheim"), "{}", answer.out);
 }
 
 #[test]

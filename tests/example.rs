@@ -3,38 +3,22 @@
 #![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::{
-    fs,
-    io::Read,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+#[path = "check/folder.rs"]
+mod folder;
 
-fn gripd(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gripd"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("GRIPD_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments);
-    command
-}
+use std::{fs, path::Path, process::Stdio};
 
-fn run(arguments: &[&str]) -> Output {
-    gripd(arguments).output().unwrap()
-}
+use folder::{Answer, Folder};
 
 fn printed(name: &str) -> String {
-    let output = run(&["example", name]);
-    assert!(output.status.success(), "{output:?}");
-    assert!(output.stderr.is_empty(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let answer = Folder::new().run(&["example", name]);
+    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""), "{name}");
+    answer.out
 }
 
 #[test]
 fn each_example_is_the_file_of_the_repository() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, file) in [
         ("routes", "routes.example"),
         ("config", "gripd.example.toml"),
@@ -52,20 +36,13 @@ fn each_example_is_the_file_of_the_repository() {
 
 #[test]
 fn it_runs_from_any_folder_and_writes_no_file() {
-    let name = format!("gripd-example-{}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
-    fs::create_dir_all(&folder).unwrap();
     // Nothing of what lies here is read.
-    fs::write(folder.join("gripd.toml"), "broken").unwrap();
-    let statuses: Vec<_> = ["routes", "config", "compose", "settings"]
-        .iter()
-        .map(|name| gripd(&["example", name]).current_dir(&folder).output())
-        .map(|output| output.unwrap().status.code())
-        .collect();
-    let left = fs::read_dir(&folder).unwrap().count();
-    fs::remove_dir_all(&folder).unwrap();
-    assert_eq!(statuses, [Some(0); 4]);
-    assert_eq!(left, 1);
+    let folder = Folder::new().with("gripd.toml", "broken");
+    for name in ["routes", "config", "compose", "settings"] {
+        let answer = folder.run(&["example", name]);
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+    }
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
 }
 
 #[test]
@@ -78,9 +55,9 @@ fn every_line_of_the_routes_example_is_sound() {
         .filter(|line| !line.is_empty() && !line.starts_with(' '))
         .collect();
     assert!(lines.len() > 20, "{lines:?}");
+    let folder = Folder::new();
     for line in &lines {
-        let output = run(&["check", "--route", line]);
-        let said = String::from_utf8_lossy(&output.stdout);
+        let said = folder.run(&["check", "--route", line]).out;
         assert!(
             said.starts_with("OK: 1 route, 0 warnings;"),
             "{line}: {said}"
@@ -98,36 +75,31 @@ fn every_line_of_the_routes_example_is_sound() {
 #[test]
 fn an_unknown_name_is_told_the_known_ones() {
     for arguments in [&["example", "route"] as &[&str], &["example"]] {
-        let output = run(arguments);
-        assert_eq!(output.status.code(), Some(2), "{output:?}");
-        let said = String::from_utf8(output.stderr).unwrap();
+        let answer = Folder::new().run(arguments);
+        assert_eq!(answer.code, Some(2), "{answer:?}");
         for name in ["routes", "config", "compose", "settings"] {
-            assert!(said.contains(name), "{said}");
+            assert!(answer.err.contains(name), "{answer:?}");
         }
     }
 }
 
 #[test]
 fn a_reader_who_leaves_is_no_failure() {
+    let folder = Folder::new();
     for arguments in [
         &["example", "routes"] as &[&str],
         &["check", "--print", "--route", "* test"],
     ] {
-        let mut child = gripd(arguments)
+        let mut child = folder
+            .gripd(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         drop(child.stdout.take());
-        let mut said = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
-        assert!(!said.contains("panic"), "{said}");
+        let answer = Answer::of(child.wait_with_output().unwrap());
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        assert!(!answer.err.contains("panic"), "{answer:?}");
     }
 }
 
@@ -137,6 +109,12 @@ fn a_full_disk_is_a_failure() {
         .write(true)
         .open("/dev/full")
         .unwrap();
-    let output = gripd(&["example", "config"]).stdout(full).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let folder = Folder::new();
+    let mut command = folder.gripd(&["example", "config"]);
+    let answer = Answer::of(command.stdout(full).output().unwrap());
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(
+        answer.err.starts_with("gripd: cannot write: "),
+        "{answer:?}"
+    );
 }

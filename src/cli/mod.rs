@@ -199,7 +199,7 @@ Examples:
   gripd check                                   what gripd would read here
   gripd check --config /etc/gripd               a folder with gripd.toml, routes, or both
   gripd check --route '* 127.0.0.1:8000'        one line alone
-  gripd check --print > gripd.toml              settings in force; keys are not shown
+  gripd check --print -c /etc/pushpin           pushpin.conf as a gripd.toml; keys are not shown
   gripd example routes                          how routes are written
   gripd example settings                        every setting: value, default, variable, flag
 

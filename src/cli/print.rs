@@ -22,7 +22,7 @@ pub(super) fn page(examined: &Examined, files: &str, table: Option<&Table>) -> S
     let mut page = comment(&format!(
         "gripd {version}, settings in force; files read: {files}"
     ));
-    page += "# Behind a #: what stands at its default, and secrets, which are hidden: write those in yourself.\n\n";
+    page += "# Behind a #: what stands at its default, and secrets: those are hidden, write them in.\n\n";
     for section in [""].into_iter().chain(keys::sections()) {
         if !section.is_empty() {
             // Writing into a String cannot fail.

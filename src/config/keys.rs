@@ -143,8 +143,7 @@ pub const KEYS: &[Key] = &[
             |s| &mut s.control.http_is_default,
             true,
         ),
-        "addresses of the control port, [ADDR:]PORT; a bare port: this machine only; an empty list: \
-         none",
+        "addresses of the control port, [ADDR:]PORT; a bare port: this machine only; empty: none",
     )
     .flags(&["--control"]),
     key(

@@ -141,10 +141,16 @@ fn unknown(path: &str) -> String {
     }
 }
 
-/// Where a key of this name stands, in gripd's tree or by what Pushpin calls it.
+/// Where a key of this name stands: in gripd's tree, by what Pushpin calls it, or as a flag.
 fn elsewhere(name: &str) -> Vec<String> {
+    let flag = format!("--{}", name.replace('_', "-"));
+    let pushpin = pushpin_conf::path_of(name);
     KEYS.iter()
-        .filter(|key| key.name == name || pushpin_conf::path_of(name) == Some(key.path().as_str()))
+        .filter(|key| {
+            key.name == name
+                || key.flags.contains(&flag.as_str())
+                || pushpin == Some(key.path().as_str())
+        })
         .map(|key| match key.section {
             "" => format!("{name}, above the first [section]", name = key.name),
             section => format!("{} in [{section}]", key.name),

@@ -281,8 +281,8 @@ fn a_key_that_cannot_sign_is_an_error_wherever_it_was_named() {
 
 #[test]
 fn an_unknown_key_is_a_warning_and_an_error_for_check() {
-    let text = "thread = 1\n[log]\nlvl = 1\n[proxy]\nsig_key = 1\nidle_upstream = 1\nhttp_port = 1\n\
-                workers = 1\nthreads = 1\n[nope]\na = 1\n";
+    let text = "thread = 1\nport = 1\n[log]\nlvl = 1\n[proxy]\nsig_key = 1\n\
+                idle_upstream = 1\nhttp_port = 1\nworkers = 1\nthreads = 1\n[nope]\na = 1\n";
     let folder = Folder::new().with("gripd.toml", text);
     let loaded = load(&folder.flags(), env(&[("GRIPD_NOPE", "1")])).unwrap();
     let lines: Vec<_> = loaded
@@ -295,25 +295,26 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
         [
             "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], \
              [control], [routes], [proxy], [grip], [limits], [timeouts], [log]",
-            "gripd.toml:3:1: unknown key log.lvl; allowed in [log]: level, file",
-            "gripd.toml:5:1: unknown key proxy.sig_key; did you mean sig_key in [grip]?",
-            "gripd.toml:6:1: unknown key proxy.idle_upstream; did you mean idle_upstream in \
+            "gripd.toml:2:1: unknown key port; did you mean http in [listen]?",
+            "gripd.toml:4:1: unknown key log.lvl; allowed in [log]: level, file",
+            "gripd.toml:6:1: unknown key proxy.sig_key; did you mean sig_key in [grip]?",
+            "gripd.toml:7:1: unknown key proxy.idle_upstream; did you mean idle_upstream in \
              [limits] or idle_upstream in [timeouts]?",
-            "gripd.toml:7:1: unknown key proxy.http_port; did you mean http in [listen]?",
-            "gripd.toml:8:1: unknown key proxy.workers; allowed in [proxy]: debug, \
+            "gripd.toml:8:1: unknown key proxy.http_port; did you mean http in [listen]?",
+            "gripd.toml:9:1: unknown key proxy.workers; allowed in [proxy]: debug, \
              auto_cross_origin, accept_x_forwarded_protocol, set_x_forwarded_protocol, \
              x_forwarded_for, x_forwarded_for_trusted, orig_headers_need_mark, \
              accept_pushpin_route, cdn_loop",
-            "gripd.toml:9:1: unknown key proxy.threads; did you mean threads, above the first \
+            "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \
              [section]?",
-            "gripd.toml:10:2: unknown section [nope]; allowed: [listen], [control], [routes], \
+            "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [control], [routes], \
              [proxy], [grip], [limits], [timeouts], [log]",
             "GRIPD_NOPE: no such setting; allowed: GRIPD_SECTION_KEY, as GRIPD_LOG_LEVEL for \
              log.level; `gripd example settings` lists all",
         ]
     );
     let faults = examine(&folder.flags(), env(&[])).faults;
-    assert_eq!(faults.iter().filter(|fault| fault.is_error()).count(), 8);
+    assert_eq!(faults.iter().filter(|fault| fault.is_error()).count(), 9);
 }
 
 #[test]
@@ -494,7 +495,8 @@ proptest! {
     #[test]
     fn what_is_shown_is_read_back(nanos in 0..u64::from(u32::MAX) * 100_000, bytes: u64) {
         // The nanosecond is the unit of a Duration; a week holds fewer of them than a float's 2^53.
-        for time in [1, 1_000_000, 1_000_000_000].map(|unit| Duration::from_nanos(nanos / unit * unit)) {
+        for unit in [1, 1_000_000, 1_000_000_000] {
+            let time = Duration::from_nanos(nanos / unit * unit);
             prop_assert_eq!(value::duration(&value::duration_text(time)), Some(time));
         }
         for bytes in [bytes, bytes >> 10 << 10, bytes >> 30 << 30] {

@@ -267,5 +267,5 @@ fn host_and_port(word: &str) -> (&str, &str) {
 }
 
 const FORWARDED_FOR: &str = "must be a list of truncate:N and append, or empty";
-const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or 127.0.0.1:7999 (no \
-                       name of a host, PORT from 0 to 65535)";
+const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or \
+                       127.0.0.1:7999 (no name of a host, PORT from 0 to 65535)";

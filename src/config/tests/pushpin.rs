@@ -268,7 +268,7 @@ fn the_image_takes_what_pushpins_entry_script_leaves_of_the_file() {
     assert_eq!(loaded.settings.control.http, open);
     assert!(loaded.settings.control.http_is_default);
     assert!(loaded.settings.control.private_hosts);
-    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert_eq!(loaded.warnings.len(), 2, "{:?}", loaded.warnings);
 
     let changed = "[global]\nport_offset=10\n[runner]\nhttp_port=80, 7999\n\
                    [proxy]\nroutesfile=nowhere\n[handler]\npush_in_http_port=5571\n";

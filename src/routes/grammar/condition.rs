@@ -75,7 +75,9 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
 /// A host that no request can have: the line is sound but never chosen.
 fn note_dead_domain(section: &Section, notes: &mut Vec<Note>) {
     let value = section.value.as_str();
-    let why = if value.contains("://") || value.contains('/') {
+    let why = if value.starts_with('/') {
+        "paths are chosen by an option: `*,path_beg=/...`"
+    } else if value.contains("://") || value.contains('/') {
         "a condition is a bare host"
     } else if value != "*" && value.contains('*') {
         "there are no wildcards inside names, only `*` alone"
@@ -113,7 +115,12 @@ fn choose(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool,
             route.proto = Some(match prop.text.as_str() {
                 "http" => Proto::Http,
                 "ws" => Proto::WebSocket,
-                _ => return Err(prop.error("unknown proto", "proto=http or proto=ws")),
+                _ => {
+                    return Err(prop.error(
+                        "unknown proto",
+                        "proto=http or proto=ws (with TLS: ssl=yes)",
+                    ));
+                }
             });
         }
         "ssl" => {

@@ -105,13 +105,19 @@ fn address(section: &Section) -> Result<Address, LineError> {
         return fault("target with a scheme");
     }
     let Some((host, port)) = host_and_port(value) else {
-        return fault("target without a port");
+        let option = OPTIONS.contains(&value) || condition::OPTIONS.contains(&value);
+        return fault(match value {
+            _ if option => "an option behind a space (it follows a comma)",
+            port if port.parse::<u16>().is_ok() => "target without a host",
+            _ => "target without a port",
+        });
     };
     if !is_host(host) || (value.starts_with('[') && host.parse::<Ipv6Addr>().is_err()) {
         return fault("target without a usable host");
     }
     match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(Address::Host(host.to_owned(), port)),
+        _ if port.contains('/') => fault("target with a path (path_rem and replace_beg change it)"),
         _ => fault("target port is not a number from 1 to 65535"),
     }
 }
@@ -128,7 +134,7 @@ fn is_host(host: &str) -> bool {
     !host.is_empty()
         && host
             .bytes()
-            .all(|b| b.is_ascii_graphic() && !b"/?#@[]\"\\".contains(&b))
+            .all(|b| b.is_ascii_graphic() && !b"/?#@[]*\"\\".contains(&b))
 }
 
 const ALLOWED: &str = "HOST:PORT (without http://), [IPV6]:PORT or test";

@@ -54,6 +54,18 @@ fn faults_of_structure_and_targets() {
         ("solo", 1, "condition without a target"),
         ("  solo", 3, "condition without a target"),
         ("* h", 3, "target without a port"),
+        ("* 8000", 3, "target without a host"),
+        ("* *:80", 3, "target without a usable host"),
+        (
+            "* h:80/path",
+            3,
+            "target with a path (path_rem and replace_beg change it)",
+        ),
+        (
+            "* h:80 over_http",
+            8,
+            "an option behind a space (it follows a comma)",
+        ),
         ("* h:0", 3, "target port is not a number from 1 to 65535"),
         (
             "* h:99999",
@@ -254,6 +266,7 @@ fn notes_name_what_has_no_effect() {
         ("Mixed.Test test", 1, "lower case"),
         ("h.test:80 test", 1, "without their port"),
         ("*.test test", 1, "no wildcards"),
+        ("/api test", 1, "`*,path_beg=/...`"),
         ("*,path_beg=nope test", 3, "never matches"),
         ("* zhttp/ipc://x", 3, "zhttp targets are not in gripd yet"),
     ] {
