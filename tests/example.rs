@@ -110,11 +110,14 @@ fn a_full_disk_is_a_failure() {
         .open("/dev/full")
         .unwrap();
     let folder = Folder::new();
-    let mut command = folder.gripd(&["example", "config"]);
-    let answer = Answer::of(command.stdout(full).output().unwrap());
-    assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(
-        answer.err.starts_with("gripd: cannot write: "),
-        "{answer:?}"
-    );
+    for arguments in [
+        &["example", "config"] as &[&str],
+        &["check", "--route", "* test"],
+        &["check", "--print", "--route", "* test"],
+    ] {
+        let mut command = folder.gripd(arguments);
+        let answer = Answer::of(command.stdout(full.try_clone().unwrap()).output().unwrap());
+        assert_eq!(answer.code, Some(1), "{answer:?}");
+        assert!(answer.err.contains("gripd: cannot write: "), "{answer:?}");
+    }
 }

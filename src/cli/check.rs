@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{CONFIGURATION, environment, print};
+use super::{CONFIGURATION, environment, print, write_out};
 use crate::{
     config::{self, Examined, Fault, Flags},
     routes::table::Table,
@@ -23,12 +23,10 @@ pub(super) fn run(flags: &Flags, print: bool) -> ExitCode {
         .count();
     let warnings = examined.faults.len() - errors;
     let summary = if errors == 0 {
+        let routes = table.as_ref().map_or(0, |table| table.routes().len());
         format!(
             "OK: {}, {}; files read: {}",
-            counted(
-                table.as_ref().map_or(0, |table| table.routes().len()),
-                "route"
-            ),
+            counted(routes, "route"),
             counted(warnings, "warning"),
             files(&examined)
         )
@@ -39,18 +37,18 @@ pub(super) fn run(flags: &Flags, print: bool) -> ExitCode {
             counted(warnings, "warning")
         )
     };
-    // A closed pipe (`gripd check | head`) is no reason for another exit code.
-    let _ = if print {
-        let page = print::page(&examined, &files(&examined), table.as_ref());
-        let printed = io::stdout().lock().write_all(page.as_bytes());
-        printed.and_then(|()| report(io::stderr().lock(), &examined.faults, &summary))
+    let report = report(&examined.faults, &summary);
+    let written = if print {
+        // Nobody left to tell when standard error is closed.
+        let _ = io::stderr().write_all(report.as_bytes());
+        write_out(&print::page(&examined, &files(&examined), table.as_ref()))
     } else {
-        report(io::stdout().lock(), &examined.faults, &summary)
+        write_out(&report)
     };
-    if errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(CONFIGURATION)
+    match written {
+        Err(code) => code,
+        Ok(()) if errors > 0 => ExitCode::from(CONFIGURATION),
+        Ok(()) => ExitCode::SUCCESS,
     }
 }
 
@@ -73,12 +71,12 @@ fn read_routes(examined: &mut Examined) -> Option<Table> {
     }
 }
 
-fn report(mut out: impl Write, faults: &[Fault], summary: &str) -> io::Result<()> {
-    for fault in faults {
+fn report(faults: &[Fault], summary: &str) -> String {
+    let line = |fault: &Fault| {
         let word = if fault.is_error() { "" } else { " (warning)" };
-        writeln!(out, "{fault}{word}")?;
-    }
-    writeln!(out, "{summary}")
+        format!("{fault}{word}\n")
+    };
+    faults.iter().map(line).collect::<String>() + summary + "\n"
 }
 
 fn files(examined: &Examined) -> String {

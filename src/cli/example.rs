@@ -1,15 +1,11 @@
 //! `gripd example NAME`: prints a file to begin with, or the page of all settings. Everything is
 //! inside the binary; no file is read or written.
 
-use std::{
-    fmt::Write as _,
-    io::{self, ErrorKind, Write as _},
-    process::ExitCode,
-};
+use std::{fmt::Write, process::ExitCode};
 
 use clap::ValueEnum;
 
-use super::complain;
+use super::write_out;
 use crate::config::{
     Settings, Shown,
     keys::{self, KEYS, Key},
@@ -37,15 +33,7 @@ pub(super) fn run(example: Example) -> ExitCode {
         Example::Compose => include_str!("../../docker-compose.yml").to_owned(),
         Example::Settings => settings_page(),
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough (`gripd example routes | head`).
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format_args!("cannot write: {error}"));
-            ExitCode::FAILURE
-        }
-        Ok(()) => ExitCode::SUCCESS,
-    }
+    write_out(&text).err().unwrap_or(ExitCode::SUCCESS)
 }
 
 /// `docs/settings.md`: a table for each section of the tree.

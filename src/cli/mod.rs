@@ -11,7 +11,7 @@ mod serve;
 use std::{
     env,
     fmt::Display,
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     path::PathBuf,
     process::ExitCode,
 };
@@ -158,6 +158,21 @@ fn complain(what: &dyn Display) {
 fn environment() -> impl Iterator<Item = (String, String)> {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Writes to standard output.
+///
+/// # Errors
+/// It cannot be written; told on standard error. A reader who left (`gripd check | head`) has seen
+/// enough: that is no error.
+fn write_out(text: &str) -> Result<(), ExitCode> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            complain(&format_args!("cannot write: {error}"));
+            Err(ExitCode::FAILURE)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Settings that cannot be used.

@@ -321,6 +321,11 @@ proptest! {
         if let Ok(Some(parsed)) = parse_line(&line) {
             prop_assert!(!parsed.route.targets.is_empty());
         }
+        // What is shown of a line without secrets says the same.
+        let (shown, hidden) = masked(&line);
+        if !hidden {
+            prop_assert_eq!(parse_line(&shown).ok(), parse_line(&line).ok());
+        }
     }
 
     #[test]
