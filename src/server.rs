@@ -1,6 +1,8 @@
 //! The only assembler: it binds the sockets, makes the hub, starts one thread per core with a
 //! runtime, a shard and a front of its own, and stops them again.
 
+mod sockets;
+
 use std::{
     net::{SocketAddr, TcpListener as StdListener},
     num::NonZero,
@@ -34,7 +36,9 @@ use crate::{
         table::{self, Table},
         watch::{self as routes_watch, Reloader},
     },
+    upstream::welcome::{Publishing, Welcome},
 };
+use sockets::{Shown, Sockets};
 
 /// Why gripd did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +90,8 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         .build()?;
     // Before anybody is told that gripd is there: from then on a signal ends it cleanly.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    sockets.announce();
+    let shown = Arc::new(sockets.shown());
+    shown.announce(settings.routes.welcome);
     let mut cores = Vec::with_capacity(threads);
     for (index, (clients, control)) in sockets.into_cores().enumerate() {
         let core = Core {
@@ -94,6 +99,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             settings: Arc::clone(&settings),
             routes: Arc::clone(&routes),
             hub: Arc::clone(&hub),
+            shown: Arc::clone(&shown),
             ready: Arc::clone(&ready),
             notices: Arc::clone(&notices),
             open: Arc::clone(&open),
@@ -118,6 +124,8 @@ struct Core {
     settings: Arc<Settings>,
     routes: table::Shared,
     hub: Arc<Hub>,
+    /// Where gripd is, for the welcome page.
+    shown: Arc<Shown>,
     ready: Arc<AtomicBool>,
     notices: Arc<hold::Notices>,
     /// Client connections of all cores.
@@ -144,7 +152,8 @@ impl Core {
         let buffer = self.settings.limits.connection_buffer;
         let holder = Holder::new(&self.hub, self.index, buffer);
         let shard = tokio::task::spawn_local(Rc::clone(&holder).run());
-        let forwarder = Forwarder::new(Arc::clone(&self.settings), Arc::clone(&self.routes));
+        let (settings, routes) = (Arc::clone(&self.settings), Arc::clone(&self.routes));
+        let forwarder = Forwarder::new(settings, routes, self.welcome());
         let front = Front::new(
             &self.settings,
             forwarder,
@@ -187,6 +196,21 @@ impl Core {
         holder.drain();
         self.wait_for_the_last().await;
         Ok(())
+    }
+
+    /// The built-in page, with the one door of the hub for what its box publishes.
+    fn welcome(&self) -> Welcome {
+        let hub = Arc::clone(&self.hub);
+        let publish = move |item| {
+            let hub = Arc::clone(&hub);
+            Box::pin(async move {
+                let receipts = hub.publish(vec![item]).await;
+                receipts
+                    .map(|all| all.iter().map(|one| one.connections).sum())
+                    .map_err(|busy| busy.to_string())
+            }) as Publishing
+        };
+        Welcome::new(self.shown.client(), self.shown.control(), Rc::new(publish))
     }
 
     fn accept(&self, listener: TcpListener, front: &Rc<Front>) -> tokio::task::JoinHandle<()> {
@@ -239,59 +263,6 @@ impl Drop for Open {
     }
 }
 
-/// Bound sockets, by core.
-struct Sockets {
-    clients: Vec<Vec<StdListener>>,
-    control: Vec<Vec<StdListener>>,
-}
-
-impl Sockets {
-    fn bind(settings: &Settings, copies: usize) -> Result<Self, Error> {
-        let (listen, control) = (&settings.listen, &settings.control);
-        let backlog = listen.backlog;
-        Ok(Self {
-            clients: listen::tcp::bind(
-                &listen.http,
-                copies,
-                backlog,
-                listen.http_is_default,
-                "--port (listen.http)",
-            )?,
-            control: listen::tcp::bind(
-                &control.http,
-                copies,
-                backlog,
-                control.http_is_default,
-                "--control (control.http)",
-            )?,
-        })
-    }
-
-    fn announce(&self) {
-        for (kind, listeners) in [("clients", &self.clients), ("control", &self.control)] {
-            for address in listeners
-                .first()
-                .into_iter()
-                .flatten()
-                .filter_map(|one| one.local_addr().ok())
-            {
-                tracing::info!("{kind}: http://{address}");
-                if kind == "control" && !address.ip().is_loopback() {
-                    tracing::warn!(
-                        %address,
-                        "the control port is open to other machines, and anyone who reaches it can \
-                         publish: bind it to 127.0.0.1, or keep others out with a firewall"
-                    );
-                }
-            }
-        }
-    }
-
-    fn into_cores(self) -> impl Iterator<Item = (Vec<StdListener>, Vec<StdListener>)> {
-        self.clients.into_iter().zip(self.control)
-    }
-}
-
 /// A held socket keeps little in the kernel. One that cannot be told so works all the same.
 fn tune_held(socket: &TcpStream) {
     if let Err(error) = listen::options::tune_held(socket) {
@@ -323,7 +294,11 @@ fn load_routes(settings: &Settings) -> Result<table::Shared, Error> {
     if table.routes().is_empty() {
         tracing::error!("no route is in force: every request gets 502");
     }
-    tracing::info!("routes in force: {}", table.routes().len());
+    if settings.routes.welcome {
+        tracing::info!("routes in force: none is configured, so the welcome page");
+    } else {
+        tracing::info!("routes in force: {}", table.routes().len());
+    }
     Ok(Arc::new(ArcSwap::from_pointee(table)))
 }
 

@@ -20,6 +20,9 @@ use serde_json::Value;
 
 use support::{Backend, Gripd, Head, PATIENCE, Setup, Wire, instruct, run_to_end};
 
+/// What a row of a table changes about how gripd is started.
+type Change = fn(Setup) -> Setup;
+
 fn texts(output: &Output) -> String {
     format!(
         "{}{}",
@@ -323,4 +326,141 @@ fn it_is_not_ready_while_it_finishes_its_last_request() {
     go_on.send(()).unwrap();
     assert_eq!(last.response().text(), "last");
     assert_eq!(gripd.wait_exit().code(), Some(0));
+}
+
+/// Debian's settings, as the end-to-end tests have them.
+fn shipped_conf() -> &'static str {
+    let (_, rest) = include_str!("e2e/proxy.py")
+        .split_once("SHIPPED_CONF = \"\"\"\\\n")
+        .expect("there");
+    rest.split_once("\"\"\"").expect("ended").0
+}
+
+#[test]
+fn at_most_eight_lines_tell_what_runs() {
+    let shipped = shipped_conf();
+    let table: [(&str, Change, &str); 4] = [
+        ("nothing", |c| c.arg("--config=/dev/null"), "in a browser"),
+        ("a route", |c| c.route("* localhost:8000"), "gripd check"),
+        (
+            "every address",
+            |c| c.route("* test").arg("--port=0").arg("--control=0"),
+            "gripd check",
+        ),
+        (
+            "Pushpin's folder",
+            |c| c.file("routes", "* test\n").arg("--config=pushpin.conf"),
+            "gripd check",
+        ),
+    ];
+    for (name, setup, hint) in table {
+        let gripd = Gripd::start(|c| setup(c.file("pushpin.conf", shipped)));
+        gripd.wait_log("INFO try: ");
+        let mut control = Wire::connect(gripd.control);
+        control.request("GET", "/livez", &["Host: localhost"], "");
+        assert_eq!(control.response().status(), 200);
+        let log = gripd.log();
+        let said: Vec<_> = log.lines().collect();
+        assert!(said.len() <= 8, "{name}: {said:#?}");
+        let warnings = said.iter().filter(|line| line.contains(" WARN ")).count();
+        assert!(warnings <= 1, "{name}: {said:#?}");
+        for part in [
+            concat!("INFO gripd ", env!("CARGO_PKG_VERSION"), "; files read: "),
+            "INFO open files: at most ",
+            "INFO routes in force: ",
+            "INFO clients: http://",
+            "INFO control: http://",
+            hint,
+        ] {
+            let found = said.iter().filter(|line| line.contains(part)).count();
+            assert_eq!(found, 1, "{name}: {part}: {said:#?}");
+        }
+    }
+}
+
+// ---- nothing configured ---------------------------------------------------------------------
+
+/// gripd where no file is found, whatever this machine has in /etc.
+fn unconfigured() -> Gripd {
+    Gripd::start(|c| c.arg("--config=/dev/null"))
+}
+
+#[test]
+fn nothing_configured_serves_the_welcome_page() {
+    let gripd = unconfigured();
+    for headers in [&["Accept: text/html"][..], &["User-Agent: curl"]] {
+        let mut client = gripd.client();
+        let host = ["Host: localhost"];
+        client.request("GET", "/", &[&host[..], headers].concat(), "");
+        let page = client.response();
+        assert_eq!(page.status(), 200);
+        assert_eq!(
+            page.head.get("Content-Type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert_eq!(page.head.get("X-Content-Type-Options"), Some("nosniff"));
+        assert_eq!(page.head.get("Cache-Control"), Some("no-store"));
+        let policy = page.head.get("Content-Security-Policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        let text = page.text();
+        for address in [gripd.clients, gripd.control] {
+            assert!(text.contains(&format!("http://{address}")), "{address}");
+        }
+    }
+    let mut client = gripd.client();
+    client.request("HEAD", "/", &["Host: localhost"], "");
+    assert_eq!(client.head().status(), 200);
+    assert_eq!(gripd.fetch("/nothing").status(), 404);
+}
+
+#[test]
+fn the_pages_box_and_the_control_port_reach_its_log_and_its_long_poll() {
+    let gripd = unconfigured();
+    let mut log = gripd.stream("/stream", "[stream opened]\n");
+    let mut poll = gripd.get("/response");
+    gripd.wait_subscribers("test", "http-response", 1);
+    let post = |headers: &[&str], body: &str| {
+        let mut page = gripd.client();
+        let host = format!("Host: {}", gripd.clients);
+        let headers = [&[&*host][..], headers].concat();
+        page.request("POST", "/publish", &headers, body);
+        page.response()
+    };
+    let own = format!("Origin: http://{}", gripd.clients);
+    let answer = post(
+        &[&own, "Sec-Fetch-Site: same-origin"],
+        "message=from+the+box",
+    );
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.json()["connections"], 2);
+    assert_eq!(poll.response().text(), "from the box\n");
+    log.expect_stream("from the box\n");
+
+    for foreign in ["Origin: http://evil.example", "Sec-Fetch-Site: cross-site"] {
+        assert_eq!(post(&[foreign], "evil").status(), 403, "{foreign}");
+    }
+    assert_eq!(post(&[], &"x".repeat(4097)).status(), 413);
+    gripd.push("test", "from the control port\n");
+    log.expect_stream("from the control port\n");
+}
+
+#[test]
+fn whoever_configured_something_gets_no_welcome_page() {
+    let table: [(&str, Change, u16); 5] = [
+        ("an empty routes file", |c| c.file("routes", ""), 502),
+        ("comments alone", |c| c.file("routes", "# none\n\n"), 502),
+        ("no usable line", |c| c.file("routes", "solo\n* h\n"), 502),
+        ("settings alone", |c| c.file("gripd.toml", ""), 200),
+        ("a route", |c| c.route("* test"), 200),
+    ];
+    for (name, setup, status) in table {
+        let gripd = Gripd::start(setup);
+        let answer = gripd.fetch("/");
+        assert_eq!(answer.status(), status, "{name}");
+        assert!(!answer.text().contains("<html"), "{name}");
+        assert_eq!(gripd.fetch("/publish").status(), status.max(404), "{name}");
+        let log = gripd.log();
+        let complains = log.lines().any(|line| line.contains("ERROR"));
+        assert_eq!(complains, status == 502, "{name}: {log}");
+    }
 }

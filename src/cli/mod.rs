@@ -83,7 +83,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Sources {
-    /// Settings file (gripd.toml or pushpin.conf), or a folder with one or with a `routes` file.
+    /// Settings file (gripd.toml or pushpin.conf), or a folder with one or with a `routes` file;
+    /// /dev/null: none.
     #[arg(long, short = 'c', value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 
@@ -180,7 +181,7 @@ const CONFIGURATION: u8 = 3;
 
 const GUIDE: &str = "\
 Examples:
-  gripd                                         try it: answers with a built-in test backend
+  gripd                                         try it: a live page at http://localhost:7999/
   gripd --route '* 127.0.0.1:8000'              everything to a backend on port 8000
   gripd --config /etc/gripd                     a folder with gripd.toml, routes, or both
   gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are

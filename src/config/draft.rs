@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Fault, Secret, Settings, Severity,
+    Fault, RouteSource, Secret, Settings, Severity,
     keys::{self, Key},
     value::{self, Value},
 };
@@ -196,6 +196,8 @@ impl Draft {
         }
         self.shift_control_port(config);
         self.choose_routes(routes);
+        self.settings.routes.welcome =
+            self.files.is_empty() && self.settings.routes == RouteSource::default();
         self.check_keys();
     }
 

@@ -20,12 +20,14 @@ pub(super) struct Found {
 type Location<'a> = (&'a Path, &'a [&'a str]);
 
 /// Finds the files. `named` is `--config`; without it, `search` tells whether to look elsewhere.
+/// `--config /dev/null` says that there shall be no file, as elsewhere.
 ///
 /// # Errors
 /// What `--config` names is not there, or a folder keeps its files secret. Whoever mounts a folder
 /// into a container easily forgets that its user is another: that must not look like no folder.
 pub(super) fn find(named: Option<&Path>, search: bool) -> Result<Found, Fault> {
     match named {
+        Some(path) if path == Path::new("/dev/null") => Ok(Found::default()),
         Some(path) => named_place(path),
         None if !search => Ok(Found::default()),
         None => first(&[

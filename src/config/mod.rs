@@ -78,7 +78,7 @@ pub struct Control {
 }
 
 /// Where routes come from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteSource {
     /// Lines given on the command line or in the settings; when there are any, no file is read.
     pub lines: Vec<String>,
@@ -86,6 +86,9 @@ pub struct RouteSource {
     pub lines_from: String,
     /// The routes file.
     pub file: Option<PathBuf>,
+    /// True when nobody configured anything: no settings file, no routes file, no lines. Then the
+    /// welcome page is served.
+    pub welcome: bool,
 }
 
 /// How requests are forwarded.

@@ -4,6 +4,7 @@
 //!
 //! Not here: TLS to backends, `zhttp`, WebSockets over HTTP, trusted clients.
 
+mod built_in;
 mod collect;
 mod decode;
 mod failure;
@@ -31,7 +32,9 @@ use crate::{
         grammar::{Address, Route, Target},
         table::{IdMatch, Query, Shared},
     },
-    upstream::{self, Call, Error, Origin, Pool, Resolver, Wait, Waits, show_address, test_target},
+    upstream::{
+        self, Call, Error, Origin, Pool, Resolver, Wait, Waits, show_address, welcome::Welcome,
+    },
 };
 use forwarded::forwarded;
 use headers::{Framing, Headers, Upgrade};
@@ -46,6 +49,7 @@ pub struct Forwarder {
     pool: Pool,
     resolver: Resolver,
     signatures: Signatures,
+    welcome: Welcome,
 }
 
 /// Who asks.
@@ -93,14 +97,16 @@ struct Prepared {
 }
 
 impl Forwarder {
-    /// A forwarder with an empty pool.
-    pub fn new(settings: Arc<Settings>, routes: Shared) -> Self {
+    /// A forwarder with an empty pool. `welcome`: the built-in backend for when nothing is
+    /// configured.
+    pub fn new(settings: Arc<Settings>, routes: Shared, welcome: Welcome) -> Self {
         Self {
             pool: Pool::new(&settings),
             resolver: Resolver::default(),
             signatures: Signatures::default(),
             settings,
             routes,
+            welcome,
         }
     }
 
@@ -281,7 +287,7 @@ impl Forwarder {
                 let head = prepared.head(route, target, upload)?;
                 upstream::send(&call, head).await?
             }
-            _ => prepared.ask_test_target(route, upload).await,
+            _ => self.built_in(route, target, prepared, upload).await?,
         };
         let mut head = reply.head;
         reply::clean(&mut head, prepared.trailers).map_err(Error::Garbage)?;
@@ -408,22 +414,6 @@ impl Prepared {
         head.extensions = self.extensions.clone();
         Ok(head)
     }
-
-    async fn ask_test_target(&self, route: &Route, upload: &Upload) -> upstream::Reply {
-        let base = route.path_beg.strip_suffix('/').unwrap_or(&route.path_beg);
-        let path = self.path.strip_prefix(base).unwrap_or(&self.path);
-        let (head, body) = test_target::answer(path, self.query.as_deref(), upload).await;
-        let body = if self.method == Method::HEAD {
-            Body::empty()
-        } else {
-            body
-        };
-        upstream::Reply {
-            head,
-            body,
-            upgrade: None,
-        }
-    }
 }
 
 /// Lets a chunked body that has already come be sent with its length: many a backend cannot read
@@ -474,8 +464,10 @@ fn not_there(target: &Target, upgrade: &Upgrade) -> Option<&'static str> {
         Address::Zhttp(_) | Address::ZhttpReq(_) => Some("a zhttp target"),
         _ if target.ssl => Some("TLS to the backend"),
         _ if target.over_http && upgrade.is_websocket() => Some("WebSocket over HTTP"),
-        Address::Test if upgrade.is_websocket() => Some("a WebSocket to the test target"),
-        Address::Test | Address::Host(..) => None,
+        Address::Test | Address::Welcome if upgrade.is_websocket() => {
+            Some("a WebSocket to the test target")
+        }
+        Address::Test | Address::Welcome | Address::Host(..) => None,
     }
 }
 

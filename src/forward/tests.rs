@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::routes::table::Table;
+use crate::{routes::table::Table, upstream::welcome::Publishing};
 
 /// A client's request as hyper's server hands it on, with the client's end of the connection.
 struct Asked {
@@ -90,7 +90,10 @@ async fn read_all(body: Body) -> Result<String, Error> {
 
 fn forwarder(settings: Settings, route: Route) -> Forwarder {
     let table = Table::of([route]);
-    Forwarder::new(Arc::new(settings), Arc::new(ArcSwap::from_pointee(table)))
+    let routes = Arc::new(ArcSwap::from_pointee(table));
+    let nobody = Rc::new(|_| Box::pin(std::future::ready(Ok(0_usize))) as Publishing);
+    let welcome = Welcome::new("http://localhost:1", "none", nobody);
+    Forwarder::new(Arc::new(settings), routes, welcome)
 }
 
 /// A forwarder with one route, to these ports.

@@ -17,7 +17,7 @@ pub use crate::config::{Fault, Severity};
 use crate::{
     config::RouteSource,
     grip::signature::Signer,
-    routes::grammar::{Domain, LineError, Parsed, Proto, Route, parse_line},
+    routes::grammar::{Address, Domain, LineError, Parsed, Proto, Route, Target, parse_line},
 };
 
 /// The table in use: readers load it, the watcher stores a new one.
@@ -81,12 +81,16 @@ enum Id {
 }
 
 impl Table {
-    /// Builds the table the settings ask for: their lines, else their file, else one route
-    /// `* test`. Faulty lines are left out and reported.
+    /// Builds the table the settings ask for: their lines, else their file, else one route: to
+    /// the welcome page when nothing is configured at all, or `* test`. Faulty lines are left out
+    /// and reported.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn load(source: &RouteSource) -> Result<(Self, Vec<Fault>), LoadError> {
+        if source.welcome {
+            return Ok((Self::welcome(), Vec::new()));
+        }
         if !source.lines.is_empty() {
             let folder = key_folder(source);
             return Ok(Self::parse(
@@ -166,6 +170,23 @@ impl Table {
     /// The text the table was built from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Everything to the built-in welcome page.
+    fn welcome() -> Self {
+        let target = Target {
+            address: Address::Welcome,
+            ..Target::default()
+        };
+        let route = Arc::new(Route {
+            targets: vec![target],
+            ..Route::default()
+        });
+        Self {
+            routes: vec![Arc::clone(&route)],
+            any: vec![route],
+            ..Self::default()
+        }
     }
 
     /// A table of these routes, for tests of what uses it.

@@ -12,6 +12,7 @@ mod resolve;
 mod send;
 pub mod test_target;
 mod upload;
+pub mod welcome;
 
 use std::{sync::Arc, time::Duration};
 
@@ -111,6 +112,7 @@ pub fn show_address(address: &Address) -> String {
         Address::Host(host, port) if host.contains(':') => format!("[{host}]:{port}"),
         Address::Host(host, port) => format!("{host}:{port}"),
         Address::Test => "test".into(),
+        Address::Welcome => "welcome".into(),
         Address::Zhttp(base) => format!("zhttp/{base}"),
         Address::ZhttpReq(base) => format!("zhttpreq/{base}"),
     }

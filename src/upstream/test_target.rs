@@ -1,6 +1,7 @@
 //! The built-in `test` backend: lets a newcomer try holds before there is a backend. Its answers
 //! carry real `Grip-*` headers and take the same way as any other's.
 
+use bytes::Bytes;
 use http::{
     HeaderValue, StatusCode, header,
     response::{self, Parts},
@@ -23,13 +24,18 @@ pub async fn answer(path: &str, query: Option<&str>, upload: &Upload) -> (Parts,
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> (Parts, Body) {
+/// An answer of text alone.
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> (Parts, Body) {
+    let text = text.into();
     let mut head = response::Response::new(()).into_parts().0;
     head.status = status;
     head.headers
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     head.headers
         .insert(header::CONTENT_LENGTH, text.len().into());
+    // Anyone may put words into a held answer: no browser shall take them for a page.
+    let nosniff = HeaderValue::from_static("nosniff");
+    head.headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     (head, Body::full(text))
 }
 
@@ -65,7 +71,7 @@ fn channels(query: Option<&str>) -> Vec<Vec<u8>> {
 }
 
 /// Percent-decodes a query value; what is no escape stays.
-fn decoded(text: &str) -> Vec<u8> {
+pub(super) fn decoded(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -127,13 +133,14 @@ mod tests {
                 (status, grip),
                 "{path}"
             );
+            assert_eq!(head.headers["x-content-type-options"], "nosniff");
             assert_eq!(body.collect().await.unwrap().to_bytes(), text, "{path}");
         }
     }
 
     #[tokio::test]
     async fn too_big_a_body_is_refused() {
-        let body = http_body_util::Full::new(bytes::Bytes::from_static(b"too long"));
+        let body = http_body_util::Full::new(Bytes::from_static(b"too long"));
         let (head, _) = answer("/", None, &Upload::from_body(body, 4)).await;
         assert_eq!(head.status, 400);
     }

@@ -99,12 +99,17 @@ class Clients:
 
     def node(self, script, *arguments):
         """A script of `node/`, run where the npm packages are."""
-        shutil.copy(HERE / "node" / script, NODE)  # Node looks for packages beside the script
+        for file in (HERE / "node").glob("*.mjs"):
+            shutil.copy(file, NODE)  # Node looks for packages beside the script
         return self._programs.start(["node", NODE / script, *arguments])
 
     def eventsource(self, url):
         """The npm client `eventsource`."""
         return self.node("events.mjs", url)
+
+    def welcome(self, url):
+        """The welcome page in headless Chromium."""
+        return self.node("welcome.mjs", find_chromium(), url)
 
     def chromium(self, url):
         """A page in headless Chromium."""

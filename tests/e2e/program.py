@@ -60,6 +60,11 @@ class Program:
         self._reader.join(deadline)
         return code
 
+    def tell(self, line):
+        """Writes a line to its standard input."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
     def running(self):
         """Whether it has not ended yet."""
         return self.process.poll() is None

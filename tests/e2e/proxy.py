@@ -127,9 +127,17 @@ def _start_gripd(programs, folder, route, way, within):
     if way == "conf":
         (folder / "pushpin.conf").write_text(SHIPPED_CONF)
         argv += ["--config", folder / "pushpin.conf"]
-    program = programs.start(argv, cwd=folder)
+    return _listening(programs.start(argv, cwd=folder))
+
+
+def start_unconfigured(programs, client_port=0):
+    """Starts gripd where it finds no file, whatever this machine has in /etc."""
+    argv = [_gripd(), "--config", "/dev/null", "--port", f"127.0.0.1:{client_port}"]
+    return _listening(programs.start([*argv, "--control", "127.0.0.1:0"]))
+
+
+def _listening(program):
     clients = program.wait_for(r"clients: http://\S+:(\d+)")
-    # One line per address: the control line may stand before or behind the other.
     program.look_again()
     control = program.wait_for(r"control: http://\S+:(\d+)")
     return Proxy(program, int(clients[1]), int(control[1]))

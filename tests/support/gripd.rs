@@ -138,12 +138,13 @@ pub(crate) struct Gripd {
 }
 
 impl Gripd {
-    /// Starts gripd on free ports of 127.0.0.1 (the control port elsewhere if the setup says so)
-    /// and waits until it listens.
+    /// Starts gripd on free ports of 127.0.0.1 (elsewhere if the setup says so) and waits until it listens.
     pub(crate) fn start(setup: impl FnOnce(Setup) -> Setup) -> Self {
-        let mut setup = setup(Setup::new()).arg("--port=127.0.0.1:0");
-        if !setup.args.iter().any(|arg| arg.starts_with("--control=")) {
-            setup = setup.arg("--control=127.0.0.1:0");
+        let mut setup = setup(Setup::new());
+        for flag in ["--port=", "--control="] {
+            if !setup.args.iter().any(|arg| arg.starts_with(flag)) {
+                setup = setup.arg(format!("{flag}127.0.0.1:0"));
+            }
         }
         let mut child = setup
             .command()
@@ -365,12 +366,11 @@ fn follow(child: &mut Child) -> Arc<Mutex<String>> {
     log
 }
 
-/// The address behind a mark, once its line is complete.
+/// The first address behind a mark, once its line is complete.
 fn address(log: &str, mark: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once(mark)?;
     let (line, _) = rest.split_once('\n')?;
-    let end = line
-        .find(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']')))
-        .unwrap_or(line.len());
-    line[..end].parse().ok()
+    let address = line.split([',', ' ']).next().unwrap_or_default();
+    // What listens everywhere is shown by a name.
+    address.replace("localhost", "127.0.0.1").parse().ok()
 }

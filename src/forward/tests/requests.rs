@@ -305,6 +305,7 @@ async fn what_is_refused_before_a_backend_is_asked() {
                 501,
             ),
             (with(|t| t.address = Address::Test), socket, 501),
+            (with(|t| t.address = Address::Welcome), socket, 501),
             (with(|t| t.untrusted = true), GET, 502),
             (no_route, GET, 502),
         ];

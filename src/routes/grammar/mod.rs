@@ -162,6 +162,8 @@ pub enum Address {
     /// The built-in `test` backend.
     #[default]
     Test,
+    /// The built-in welcome page. No line of a routes file can name it.
+    Welcome,
     /// `zhttp/BASE`.
     Zhttp(String),
     /// `zhttpreq/BASE`.

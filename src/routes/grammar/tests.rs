@@ -66,6 +66,7 @@ fn faults_of_structure_and_targets() {
             8,
             "an option behind a space (it follows a comma)",
         ),
+        ("* welcome", 3, "target without a port"),
         ("* h:0", 3, "target port is not a number from 1 to 65535"),
         (
             "* h:99999",

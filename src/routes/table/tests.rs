@@ -216,11 +216,25 @@ fn no_lines_and_no_file_is_the_test_target() {
 }
 
 #[test]
+fn nothing_at_all_is_the_welcome_page() {
+    let source = RouteSource {
+        welcome: true,
+        ..RouteSource::default()
+    };
+    let (table, faults) = Table::load(&source).unwrap();
+    assert_eq!(faults, []);
+    for (host, path) in [("h", "/"), ("localhost", "/stream"), ("[::1]", "/any/path")] {
+        assert_eq!(chosen(&table, host, path).as_deref(), Some("Welcome"));
+    }
+}
+
+#[test]
 fn lines_hide_the_file_and_are_counted() {
     let source = RouteSource {
         lines: vec!["* B:1".into(), "z.test,path_beg=/q".into()],
         lines_from: "--route".into(),
         file: Some("does-not-exist".into()),
+        ..RouteSource::default()
     };
     let (table, faults) = Table::load(&source).unwrap();
     assert_eq!(table.routes().len(), 1);

@@ -1,0 +1,55 @@
+// Opens gripd's welcome page in headless Chromium and does what standard input says, a line each,
+// until that ends. Usage: node welcome.mjs CHROMIUM URL
+//   publish TEXT           types the text into the box and presses Enter
+//   copy                   presses each button Copy; prints `copied: TEXT`
+//   look WIDTH SCHEME FILE a screenshot of that width, light or dark; prints `too wide: PIXELS`
+// Prints `state: KIND` and `log: LINE` as they come into the page, and `sent: TEXT`.
+import { createInterface } from 'node:readline';
+import { launch, watch } from './launch.mjs';
+
+const [executablePath, url] = process.argv.slice(2);
+const browser = await launch(executablePath);
+const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] });
+const page = await context.newPage();
+watch(page);
+page.on('request', (request) => {
+  if (!request.url().startsWith(url)) console.log(`foreign: ${request.url().slice(0, 40)}`);
+});
+await page.addInitScript(() => addEventListener('DOMContentLoaded', () => {
+  const [log, state, sent] = ['log', 'state', 'sent'].map((id) => document.getElementById(id));
+  const tell = (records) => records.flatMap((record) => [...record.addedNodes])
+    .forEach((entry) => console.log(`log: ${entry.lastChild.textContent}`));
+  new MutationObserver(tell).observe(log, { childList: true });
+  new MutationObserver(() => console.log(`state: ${state.dataset.state}`))
+    .observe(state, { attributes: true });
+  new MutationObserver(() => console.log(`sent: ${sent.textContent}`))
+    .observe(sent, { childList: true });
+}));
+await page.goto(url);
+
+const does = {
+  async publish(...words) {
+    await page.getByLabel('Message to everyone who listens').fill(words.join(' '));
+    await page.keyboard.press('Enter');
+  },
+  async copy() {
+    for (const button of await page.locator('.copy button').all()) {
+      await button.press('Enter');
+      await button.and(page.getByText('Copied')).waitFor();
+      console.log(`copied: ${await page.evaluate(() => navigator.clipboard.readText())}`);
+    }
+  },
+  async look(width, colorScheme, path) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width: Number(width), height: 800 });
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    console.log(`too wide: ${wide - width}`);
+    await page.screenshot({ path, fullPage: true });
+    console.log(`looked: ${width}`);
+  },
+};
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, ...words] = line.split(' ');
+  await does[command](...words);
+}
+await browser.close();
