@@ -17,11 +17,15 @@ page.on('request', (request) => {
 });
 await page.addInitScript(() => addEventListener('DOMContentLoaded', () => {
   const [log, state, sent] = ['log', 'state', 'sent'].map((id) => document.getElementById(id));
-  const tell = (records) => records.flatMap((record) => [...record.addedNodes])
-    .forEach((entry) => console.log(`log: ${entry.lastChild.textContent}`));
-  new MutationObserver(tell).observe(log, { childList: true });
-  new MutationObserver(() => console.log(`state: ${state.dataset.state}`))
-    .observe(state, { attributes: true });
+  const tellState = () => console.log(`state: ${state.dataset.state}`);
+  const tellEntry = (entry) => console.log(`log: ${entry.lastChild.textContent}`);
+  const tellEntries = (records) =>
+    records.forEach((record) => record.addedNodes.forEach(tellEntry));
+  new MutationObserver(tellState).observe(state, { attributes: true });
+  new MutationObserver(tellEntries).observe(log, { childList: true });
+  // The page is at work already: what it did until now is told first.
+  tellState();
+  log.childNodes.forEach(tellEntry);
   new MutationObserver(() => console.log(`sent: ${sent.textContent}`))
     .observe(sent, { childList: true });
 }));
