@@ -25,7 +25,10 @@ use super::{
     guard,
     head::Head,
 };
-use crate::http1::gate::{self, BodyScan, Framing, Version, scan_head_from};
+use crate::{
+    http1::gate::{self, BodyScan, Framing, Version, scan_head_from},
+    telemetry::limit::Every,
+};
 
 /// Serves a connection to its end.
 pub(super) async fn run(stream: TcpStream, peer: SocketAddr, context: &Context) {
@@ -97,7 +100,7 @@ impl Connection<'_> {
         }
         if let Err(foreign) = guard::check(&head, &self.context.settings.control) {
             let answer = Answer::from(&foreign);
-            self.log_refusal(&answer);
+            self.log_foreign(&answer);
             self.write(&answer, manner(&facts, false)).await?;
             return Ok(false);
         }
@@ -216,6 +219,18 @@ impl Connection<'_> {
         }
     }
 
+    /// A publisher that is kept out is a matter for the operator: many of them look at no answer.
+    fn log_foreign(&self, answer: &Answer) {
+        if let Some(left_out) = FOREIGN.hit(Instant::now().into_std()) {
+            tracing::warn!(
+                client.addr = %self.peer,
+                left_out = (left_out > 0).then_some(left_out),
+                "control request refused: {}",
+                answer.sentence()
+            );
+        }
+    }
+
     fn log_refusal(&self, answer: &Answer) {
         tracing::debug!(
             client.addr = %self.peer,
@@ -225,6 +240,9 @@ impl Connection<'_> {
         );
     }
 }
+
+/// A web page that tries again and again must not fill a disk.
+static FOREIGN: Every = Every::new(Duration::from_secs(10));
 
 /// How long a connection that ends waits for its client to close too.
 const LINGER: Duration = Duration::from_secs(2);

@@ -10,6 +10,7 @@ mod decode;
 mod failure;
 mod forwarded;
 mod headers;
+mod hint;
 mod place;
 mod reply;
 mod sign;
@@ -143,7 +144,10 @@ impl Forwarder {
         let result = self.targets(&route, &prepared, &upload).await;
         let asked = prepared.place.asked(prepared.method);
         match result {
-            Ok(answer) => Ok(Answer { asked, ..answer }),
+            Ok(answer) => {
+                hint::tell(&prepared.headers, &answer);
+                Ok(Answer { asked, ..answer })
+            }
             Err((target, cause)) => Err(self.fail(asked, Some(route), target, cause)),
         }
     }

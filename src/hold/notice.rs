@@ -1,23 +1,25 @@
 //! What the log says of holds: once a route what is wrong with its instructs, and, at the level
 //! `debug`, each hold's beginning and end.
 
-use std::{collections::HashSet, time::Instant};
+use std::time::Instant;
 
-use parking_lot::Mutex;
 use tracing::Level;
 
-use crate::grip::{
-    delivery::Standing,
-    filter::Filter,
-    instruct::{Instruct, InstructWarning, Mode},
+use crate::{
+    grip::{
+        delivery::Standing,
+        filter::Filter,
+        instruct::{Instruct, InstructWarning, Mode},
+    },
+    telemetry::limit::Each,
 };
 
 /// What was said of which route. Shared by all threads.
-#[derive(Debug, Default)]
-pub struct Notices(Mutex<HashSet<(Kind, String)>>);
+#[derive(Debug)]
+pub struct Notices(Each<(Kind, String)>);
 
 /// What is said once a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// More channels than one request may have.
     Cut,
@@ -63,15 +65,17 @@ impl Notices {
     }
 
     fn is_first(&self, kind: Kind, route: &str) -> bool {
-        let mut told = self.0.lock();
         // A copy of the name is cheap here: there is something wrong with the instruct.
-        told.len() < MOST && told.insert((kind, route.to_owned()))
+        self.0.hit((kind, route.to_owned()), Instant::now())
     }
 }
 
-/// Most notices that are remembered. Routes may be reloaded with new names for ever; after so many
-/// nothing more is said.
-const MOST: usize = 10_000;
+impl Default for Notices {
+    /// Nothing was said yet.
+    fn default() -> Self {
+        Self(Each::once())
+    }
+}
 
 fn missing(instruct: &Instruct) -> Vec<&str> {
     let links = [
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_is_said_once_a_route_and_not_for_ever() {
+    fn each_kind_is_said_once_a_route() {
         let notices = Notices::default();
         let kinds = [
             Kind::Cut,
@@ -163,9 +167,5 @@ mod tests {
             assert!(!notices.is_first(kind, "a"), "{kind:?}");
             assert!(notices.is_first(kind, "b"), "{kind:?}");
         }
-        for number in 0..MOST {
-            notices.is_first(Kind::Cut, &number.to_string());
-        }
-        assert!(!notices.is_first(Kind::Cut, "new"), "bounded");
     }
 }

@@ -1,7 +1,10 @@
-//! A warning, or a few, at most every so often, with the number of those left out. Pure: the time is passed
-//! in; the caller does the logging.
+//! A warning, or a few, at most every so often, with the number of those left out; or one for each
+//! of many names. Pure: the time is passed in; the caller does the logging.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 
@@ -63,9 +66,72 @@ impl Every {
     }
 }
 
+/// Lets one event of each key through in each period. May be shared by threads.
+///
+/// At most 10,000 keys are remembered: names may come from reloaded files for ever. Beyond that,
+/// events of further keys are not let through until a period is over.
+#[derive(Debug)]
+pub struct Each<K> {
+    period: Duration,
+    passed: Mutex<BTreeMap<K, Instant>>,
+}
+
+impl<K: Ord> Each<K> {
+    /// One event of each key in each `period`.
+    pub const fn new(period: Duration) -> Self {
+        Self {
+            period,
+            passed: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// One event of each key, ever.
+    pub const fn once() -> Self {
+        Self::new(Duration::MAX)
+    }
+
+    /// Whether to log this one.
+    pub fn hit(&self, key: K, now: Instant) -> bool {
+        let is_recent = |at: &Instant| now.saturating_duration_since(*at) < self.period;
+        let mut passed = self.passed.lock();
+        if passed.get(&key).is_some_and(is_recent) {
+            return false;
+        }
+        if passed.len() >= MOST {
+            passed.retain(|_, at| is_recent(at));
+        }
+        let has_room = passed.len() < MOST;
+        if has_room {
+            passed.insert(key, now);
+        }
+        has_room
+    }
+}
+
+/// Keys that one [`Each`] remembers.
+const MOST: usize = 10_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_key_has_its_own_period_and_keys_are_bounded() {
+        let (each, once) = (Each::new(Duration::from_mins(1)), Each::once());
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for (key, seconds, passes) in [(1, 0, true), (1, 59, false), (2, 59, true), (1, 60, true)] {
+            assert_eq!(each.hit(key, at(seconds)), passes, "{key} at {seconds}");
+        }
+        for key in 0..MOST {
+            each.hit(key, at(60));
+            assert!(once.hit(key, at(0)));
+            assert!(!once.hit(key, at(1_000_000)), "{key}");
+        }
+        assert!(!each.hit(MOST, at(61)), "full");
+        assert!(each.hit(MOST, at(120)), "the old ones are forgotten");
+        assert!(!once.hit(MOST, at(1_000_000)), "full for ever");
+    }
 
     #[test]
     fn one_in_each_period_and_the_others_are_counted() {
