@@ -63,6 +63,33 @@ fn a_stream_that_ends_at_once_is_told() {
 }
 
 #[test]
+fn a_stream_that_does_not_begin_is_told() {
+    let backend = Backend::start(|_, reply| {
+        reply.wait_closed();
+    });
+    let to = backend.addr;
+    let gripd = Gripd::start(|c| {
+        c.route(format!("* {to}"))
+            .route(format!("*,path_beg=/page {to}"))
+    });
+    let ask = |path, accept| {
+        let mut client = gripd.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: h.test\r\nAccept: {accept}\r\n\r\n"
+        ));
+        client
+    };
+    // The page is asked first, so that its line would be there first.
+    let _page = ask("/page", "text/html");
+    backend.wait_requests(1);
+    let _stream = ask("/", "text/event-stream");
+    let text = "an event stream was asked for, and the backend has not begun to answer";
+    gripd.wait_log(text);
+    assert_eq!(count(&gripd.log(), text), 1, "{}", gripd.log());
+    assert!(gripd.log().contains("waited=3s route=\"*\""));
+}
+
+#[test]
 fn a_stream_that_a_browser_keeps_from_its_page_is_told() {
     let (page, cookie) = ("Origin: http://b.test\r\n", "Cookie: a=b\r\n");
     let both = format!("{page}{cookie}");

@@ -1,19 +1,22 @@
 //! Hints about event streams that do less than their author expects: each is a sound answer and is
 //! passed on, the client waits, and nobody sees an error. One line a minute for each kind and route.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
 
 use http::{
     HeaderMap, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH,
+        ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH,
         CONTENT_TYPE, COOKIE, HeaderName, ORIGIN,
     },
     response::Parts,
 };
 
 use super::{Answer, failure::cut, headers::Headers, show_route};
-use crate::telemetry::limit::Each;
+use crate::{routes::grammar::Route, telemetry::limit::Each};
 
 /// What is odd about an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +29,33 @@ enum Hint {
     OtherOrigin,
     /// A browser keeps it from a page that asked with credentials.
     WithoutCredentials,
+    /// It is asked for, and the backend says nothing.
+    Unanswered,
+}
+
+/// Waits for the answer to a request, and tells if an event stream takes long to begin. Backends
+/// that answer only with a whole body never begin a stream that has no end.
+///
+/// # Cancel safety
+/// That of `asking`.
+pub(super) async fn watch<T>(
+    request: &Headers,
+    route: &Route,
+    asking: impl Future<Output = T>,
+) -> T {
+    let wants_events = |kind: &String| kind.starts_with("text/event-stream");
+    if route.no_grip || !request.list(ACCEPT).iter().any(wants_events) {
+        return asking.await;
+    }
+    let mut asking = pin!(asking);
+    if let Ok(answer) = tokio::time::timeout(LONG, &mut asking).await {
+        return answer;
+    }
+    let route = show_route(route);
+    if TOLD.hit((Hint::Unanswered, route.clone()), Instant::now()) {
+        tracing::info!(waited = ?LONG, route, "{}", Hint::Unanswered.sentence());
+    }
+    asking.await
 }
 
 /// Tells what is odd about an answer, if anything is.
@@ -39,7 +69,7 @@ pub(super) fn tell(request: &Headers, answer: &Answer) {
         return;
     }
     let (origin, allowed) = match hint {
-        Hint::Ended | Hint::NotHeld => (None, None),
+        Hint::Ended | Hint::NotHeld | Hint::Unanswered => (None, None),
         Hint::OtherOrigin | Hint::WithoutCredentials => (
             request.list(ORIGIN).pop(),
             text(&answer.head.headers, &ACCESS_CONTROL_ALLOW_ORIGIN),
@@ -93,6 +123,11 @@ impl Hint {
                  the answer must name the origin and allow credentials \
                  (Django: EVENTSTREAM_ALLOW_ORIGIN, EVENTSTREAM_ALLOW_CREDENTIALS)"
             }
+            Self::Unanswered => {
+                "an event stream was asked for, and the backend has not begun to answer \
+                 (Django under WSGI: is GripMiddleware in MIDDLEWARE, is GRIP_URL set, and is its \
+                 key gripd's sig_key?)"
+            }
         }
     }
 }
@@ -100,6 +135,9 @@ impl Hint {
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
+
+/// A backend that knows of gripd answers in milliseconds.
+const LONG: Duration = Duration::from_secs(3);
 
 /// Said already. Shared by all threads.
 static TOLD: Each<(Hint, String)> = Each::new(Duration::from_mins(1));

@@ -141,7 +141,8 @@ impl Forwarder {
         }
         upload_ready(&head, &upload).await;
         let prepared = self.prepare(head, place, upgrade, &route, secure, client);
-        let result = self.targets(&route, &prepared, &upload).await;
+        let asking = self.targets(&route, &prepared, &upload);
+        let result = hint::watch(&prepared.headers, &route, asking).await;
         let asked = prepared.place.asked(prepared.method);
         match result {
             Ok(answer) => {
