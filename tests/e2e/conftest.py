@@ -44,12 +44,23 @@ class Site:
     """The Django site behind its proxy, served as `address:port` by Django's own server."""
 
     def __init__(  # noqa: PLR0913, each is one thing that a test may want otherwise
-        self, programs, folder, proxy, port, *, address="127.0.0.1", server=None, key=None, env=None
+        self,
+        programs,
+        folder,
+        proxy,
+        port,
+        *,
+        address="127.0.0.1",
+        server=None,
+        key=None,
+        env=None,
+        project=HERE / "django",
     ):
         self.proxy = proxy
         self.port = port
         self.folder = folder
         self._programs = programs
+        self._project = project
         # Without a key django-grip looks only whether there is a `Grip-Sig`; with one, it must be
         # valid, or the request does not count as proxied and is never held.
         grip_url = proxy.control + (f"?key={key}" if key else "")
@@ -59,7 +70,7 @@ class Site:
 
     def start(self):
         """Starts the server and waits until it listens."""
-        self._server = self._run(self._serve)
+        self._server = self.run(self._serve)
         self._server.wait_for(self._ready)
 
     def stop(self):
@@ -68,12 +79,13 @@ class Site:
 
     def send(self, text, channel="test"):
         """Sends an event from a process of its own, as a cron job or a worker would."""
-        command = self._run(["manage.py", "send", channel, text])
+        command = self.run(["manage.py", "send", channel, text])
         assert command.wait_end() == 0, command.output()
 
-    def _run(self, arguments):
+    def run(self, arguments):
+        """Starts Python in the site's folder, with what the site itself has in its environment."""
         argv = [sys.executable, *arguments]
-        return self._programs.start(argv, cwd=HERE / "django", env=self._env)
+        return self._programs.start(argv, cwd=self._project, env=self._env)
 
 
 def runserver(address):

@@ -61,4 +61,5 @@ STATICFILES_DIRS = [
 ]
 WHITENOISE_USE_FINDERS = True  # no `collectstatic`: the files are few
 
+TIME_ZONE = "UTC"
 USE_TZ = True
