@@ -1,5 +1,6 @@
 //! Hints about event streams that do less than their author expects: each is a sound answer and is
-//! passed on, the client waits, and nobody sees an error. One line a minute for each kind and route.
+//! passed on, the client waits, and nobody sees an error. One line a minute for each kind and
+//! route.
 
 use std::{
     pin::pin,

@@ -230,7 +230,7 @@ def test_keyboard(make_dashboard, open_page):
 
 
 def test_looks(make_dashboard, open_page):
-    """Fits a phone and a screen, jumps nowhere, loads nothing from elsewhere. Look at target/e2e."""
+    """Fits a phone and a screen, never jumps, loads nothing from elsewhere. See target/e2e."""
     site = make_dashboard()
     page = open_page(site.proxy.url())
     for width, height in [(360, 740), (1200, 800)]:
@@ -238,7 +238,7 @@ def test_looks(make_dashboard, open_page):
         for scheme in ("light", "dark"):
             page.ask(f"shot {scheme} {BUILT / f'dashboard-{width}-{scheme}.png'}")
         assert page.value("document.documentElement.scrollWidth") <= width
-        page.value(JUMPS)  # what resizing moved does not count, what longer numbers move does
+        page.value(JUMPS)  # what resizing moved does not count; what longer numbers move does
         for value in (7, 987654):
             push(site, "orders", value)
             page.waits_for("orders", value)

@@ -78,6 +78,14 @@ class Chart(Component):
         return max(self.values)
 
     @property
+    def summary(self):
+        """What the line shows, for who does not see it."""
+        return (
+            f"{self.label} {self.unit} in the last minute: now {self.now}, "
+            f"lowest {self.lowest}, highest {self.highest}"
+        )
+
+    @property
     def line(self):
         """The values as points of an SVG line, with some room above and below."""
         step = self.width / max(len(self.values) - 1, 1)

@@ -15,7 +15,9 @@ BASE_DIR = Path(__file__).resolve().parents[1]
 NODE_MODULES = Path(os.environ.get("NODE_MODULES", BASE_DIR / "node_modules"))
 
 # Signs the links that django-eventstream gives to gripd. Nobody's secret here: set your own.
-SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "django-insecure-example-of-a-dashboard-behind-gripd")
+SECRET_KEY = os.environ.get(
+    "DJANGO_SECRET_KEY", "django-insecure-example-of-a-dashboard-behind-gripd"
+)
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 
 # gripd passes `Host` on as the browser sent it. The example answers to any name; name yours.

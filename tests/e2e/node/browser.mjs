@@ -1,6 +1,7 @@
 // Opens a page in headless Chromium and prints what the page writes to its console, until standard
 // input ends. Usage: node browser.mjs CHROMIUM URL
-// Lines of standard input, one after the other, each answered by a line `=NUMBER RESULT`, numbers from 1:
+// Lines of standard input, one after the other, each answered by a line `=NUMBER RESULT`, numbers
+// from 1:
 //   eval EXPRESSION          its value as JSON
 //   press KEY                as a person does
 //   size WIDTH HEIGHT        of the window
