@@ -99,6 +99,7 @@ threads = 3
 http = ["*:81", "127.0.0.1:82"]
 backlog = 7
 [control]
+private_hosts = true
 http = [6000, 6001]
 hosts = ["a", "b"]
 max_head = "2KiB"
