@@ -10,7 +10,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    grip::{delivery::Standing, instruct::Mode},
+    grip::{delivery::bare::Standing, instruct::Mode},
     hub::{Ask, Framing, Held, Holder},
 };
 

@@ -1,5 +1,10 @@
 //! A channel as an instruct names it: the topic, where the client stands in it, and its filters.
 
+use std::collections::BTreeMap;
+
+/// Subscription meta of an instruct, for filters. `None` as a value: named without one.
+pub type Meta = BTreeMap<String, Option<String>>;
+
 /// One channel of an instruct (`Grip-Channel`, or `hold.channels` of the JSON form).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {

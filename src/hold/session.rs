@@ -19,7 +19,7 @@ use super::{
 use crate::{
     forward,
     grip::{
-        delivery::{self, Decision, Standing},
+        delivery::bare::{self as delivery, Decision, Standing},
         instruct::Response,
     },
     http1::gate::Version,

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     config::Settings,
     grip::{
-        delivery::Standing,
+        delivery::bare::Standing,
         instruct::{Header, Instruct, Mode, Response},
     },
     http1::gate::Version,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     grip::{
-        delivery::{self, Decision, Standing},
+        delivery::bare::{self as delivery, Decision, Standing},
         item::Item,
     },
     http1::chunk,

@@ -24,7 +24,7 @@ use super::{
     wheel::{Millis, Wheel},
 };
 use crate::grip::{
-    delivery::Standing,
+    delivery::bare::Standing,
     instruct::{self, KeepAliveMode, Mode},
 };
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::{Ask, Event, Framing, Hub, Progress, Shard, Wire};
 use crate::grip::{
-    delivery::Standing,
+    delivery::bare::Standing,
     format::{ResponseBody, ResponseContent, ResponseFormat, StreamFormat},
     instruct::{KeepAlive, KeepAliveMode, Mode},
     item::Item,

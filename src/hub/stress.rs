@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{Ask, Framing, Hub, Shard, Wire};
-use crate::grip::{delivery::Standing, format::StreamFormat, instruct::Mode, item::Item};
+use crate::grip::{delivery::bare::Standing, format::StreamFormat, instruct::Mode, item::Item};
 
 const SHARDS: usize = 4;
 const PUBLISHERS: usize = 2;

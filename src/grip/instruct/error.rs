@@ -19,7 +19,7 @@ pub enum InstructError {
         header: &'static str,
     },
     /// More than [`FILTER_LIMIT`] filters on one channel.
-    #[error("channel '{channel}' has {count} filters; {FILTER_LIMIT} are allowed")]
+    #[error("too many filters for channel '{channel}': {count}, and {FILTER_LIMIT} are allowed")]
     Filters {
         /// The channel.
         channel: String,

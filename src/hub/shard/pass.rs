@@ -9,7 +9,7 @@ use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use super::{Event, Local, Shard, narrow};
 use crate::{
-    grip::delivery::{self, Decision, Standing},
+    grip::delivery::bare::{self as delivery, Decision, Standing},
     hub::{
         inbox::{Delivery, Inbox},
         outlet::{Piece, Wire, Written},

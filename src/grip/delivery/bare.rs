@@ -1,11 +1,9 @@
-//! What one subscriber gets of one item: a pure decision that the shard carries out.
-//!
-//! Source: GRIP's per-mode meaning of an item's forms and actions. Order of ids, gaps and filters
-//! that need the subscriber's meta are not decided here yet.
+//! The decision without ids and filters, as the shard makes it until it keeps each subscription's
+//! [`Standing`](super::Standing).
 
 use bytes::Bytes;
 
-use super::{
+use crate::grip::{
     channel::Channel,
     format::{ResponseContent, ResponseFormat, StreamFormat},
     item::Item,
@@ -65,53 +63,5 @@ pub fn to_response(item: &Item, standing: Standing) -> Decision<'_> {
         Some(ResponseFormat::Hint | ResponseFormat::Close | ResponseFormat::Refresh) | None => {
             Decision::Pass
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stream(format: StreamFormat) -> Item {
-        let mut item = Item::default();
-        item.formats.stream = Some(format);
-        item
-    }
-
-    #[test]
-    fn a_stream_gets_content_and_close_and_nothing_else() {
-        let open = Standing::default();
-        let content = Bytes::from_static(b"x");
-        let send = stream(StreamFormat::Send {
-            content: content.clone(),
-            content_filters: None,
-        });
-        assert_eq!(to_stream(&send, open), Decision::Append(&content));
-        assert_eq!(to_stream(&stream(StreamFormat::Close), open), Decision::End);
-        assert_eq!(to_stream(&stream(StreamFormat::Hint), open), Decision::Pass);
-        assert_eq!(
-            to_stream(&stream(StreamFormat::Refresh), open),
-            Decision::Pass
-        );
-        assert_eq!(to_response(&send, open), Decision::Pass);
-    }
-
-    #[test]
-    fn require_sub_withholds_everything() {
-        let channel = Channel {
-            filters: vec!["require-sub".into()],
-            ..Channel::default()
-        };
-        let standing = Standing::of(&channel);
-        let content = Bytes::from_static(b"x");
-        let send = stream(StreamFormat::Send {
-            content,
-            content_filters: None,
-        });
-        assert_eq!(to_stream(&send, standing), Decision::Pass);
-        assert_eq!(
-            to_stream(&stream(StreamFormat::Close), standing),
-            Decision::Pass
-        );
     }
 }
