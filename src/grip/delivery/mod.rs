@@ -18,7 +18,7 @@ use bytes::Bytes;
 use self::form::Form;
 use super::{
     channel::{Channel, Meta},
-    filter::{self, Ask, Context, Filter, FilterError, Outcome, Reply, Subscriptions},
+    filter::{self, Ask, Case, Filter, FilterError, Outcome, Reply, Subscriptions},
     instruct::Mode,
     item::Item,
 };
@@ -145,7 +145,7 @@ impl Standing {
         let content = form.content(&self.original);
         let outcome = filter::run(
             &self.filters,
-            &self.context(item, content.as_ref(), subscriptions),
+            &self.case(item, content.as_ref(), subscriptions),
         );
         self.conclude(item, &form, outcome)
     }
@@ -162,8 +162,8 @@ impl Standing {
     ) -> Decision {
         let form = Form::of(item, mode);
         let content = form.content(&self.original);
-        let context = self.context(item, content.as_ref(), subscriptions);
-        let outcome = filter::resume(ask, reply, &self.filters, &context);
+        let case = self.case(item, content.as_ref(), subscriptions);
+        let outcome = filter::resume(ask, reply, &self.filters, &case);
         self.conclude(item, &form, outcome)
     }
 
@@ -194,13 +194,13 @@ impl Standing {
         }
     }
 
-    fn context<'a>(
+    fn case<'a>(
         &'a self,
         item: &'a Item,
         content: Option<&'a Bytes>,
         subscriptions: &'a dyn Subscriptions,
-    ) -> Context<'a> {
-        Context {
+    ) -> Case<'a> {
+        Case {
             channel: &self.name,
             id: item.id.as_deref(),
             sub_meta: &self.meta,

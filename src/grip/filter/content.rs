@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{
-    Context, Filter, FilterError,
+    Case, Filter, FilterError,
     template::{FormatError, FormatFault, render},
 };
 use crate::grip::{
@@ -30,15 +30,15 @@ pub fn response_content(
 }
 
 /// An item's `content` with its rendered id in it.
-pub(super) fn build_id(content: &[u8], context: &Context<'_>) -> Result<Bytes, FilterError> {
-    let format = id_format(context.sub_meta)?;
-    let encoding = encoding(context.sub_meta)?;
+pub(super) fn build_id(content: &[u8], case: &Case<'_>) -> Result<Bytes, FilterError> {
+    let format = id_format(case.sub_meta)?;
+    let encoding = encoding(case.sub_meta)?;
     let id = render(format.as_bytes(), |letter, name, out| {
         match (letter, name) {
             (b's', Some(name)) => {
                 let id = std::str::from_utf8(name)
                     .ok()
-                    .and_then(|name| context.id_of(name));
+                    .and_then(|name| case.id_of(name));
                 write(id, name, out)
             }
             _ => Err(FormatFault::directive(letter)),

@@ -77,9 +77,9 @@ impl Filter {
     }
 }
 
-/// What filters may know of an item and of the subscription it comes to.
+/// An item on its way to a subscription: what filters may know of both.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
+pub struct Case<'a> {
     /// The subscription's channel, without prefix.
     pub channel: &'a str,
     /// The item's id.
@@ -119,11 +119,11 @@ pub enum Outcome {
 ///
 /// # Errors
 /// A filter could not be applied; see [`FilterError`].
-pub fn run(filters: &[Filter], context: &Context<'_>) -> Result<Outcome, FilterError> {
-    run_from(0, None, filters, context)
+pub fn run(filters: &[Filter], case: &Case<'_>) -> Result<Outcome, FilterError> {
+    run_from(0, None, filters, case)
 }
 
-/// Goes on behind the filter that asked. `filters` and `context` must be those of [`run`].
+/// Goes on behind the filter that asked. `filters` and `case` must be those of [`run`].
 ///
 /// # Errors
 /// As [`run`], and for an answer that is neither yes nor no or is too big.
@@ -131,12 +131,12 @@ pub fn resume(
     ask: Ask,
     reply: &Reply<'_>,
     filters: &[Filter],
-    context: &Context<'_>,
+    case: &Case<'_>,
 ) -> Result<Outcome, FilterError> {
     let behind = ask.index + 1;
     match ask.answered(reply)? {
         Answered::Drop => Ok(Outcome::Drop),
-        Answered::Pass(changed) => run_from(behind, changed, filters, context),
+        Answered::Pass(changed) => run_from(behind, changed, filters, case),
     }
 }
 
@@ -144,20 +144,20 @@ fn run_from(
     first: usize,
     mut changed: Option<Bytes>,
     filters: &[Filter],
-    context: &Context<'_>,
+    case: &Case<'_>,
 ) -> Result<Outcome, FilterError> {
     for (index, &filter) in filters.iter().enumerate().skip(first) {
-        let content = changed.as_ref().or(context.content);
+        let content = changed.as_ref().or(case.content);
         let new = match (filter, content) {
-            (Filter::BuildId, Some(content)) => content::build_id(content, context)?,
-            (Filter::VarSubst, Some(content)) => content::var_subst(content, context.sub_meta)?,
+            (Filter::BuildId, Some(content)) => content::build_id(content, case)?,
+            (Filter::VarSubst, Some(content)) => content::var_subst(content, case.sub_meta)?,
             (Filter::BuildId | Filter::VarSubst, None) => continue,
             (Filter::HttpCheck | Filter::HttpModify, content) => {
                 let content = content.filter(|_| filter == Filter::HttpModify);
                 return Ok(Outcome::Ask(Ask {
                     index,
                     filter,
-                    url: value(context.sub_meta, "url")
+                    url: value(case.sub_meta, "url")
                         .ok_or(FilterError::NoUrl)?
                         .to_owned(),
                     body: content.cloned().unwrap_or_default(),
@@ -166,7 +166,7 @@ fn run_from(
                 }));
             }
             (Filter::RequireSub | Filter::SkipSelf | Filter::SkipUsers, _) => {
-                if context.drops(filter) {
+                if case.drops(filter) {
                     return Ok(Outcome::Drop);
                 }
                 continue;
@@ -180,7 +180,7 @@ fn run_from(
     Ok(Outcome::Pass(changed))
 }
 
-impl Context<'_> {
+impl Case<'_> {
     /// The rules of the filters that only look at meta and subscriptions.
     fn drops(&self, filter: Filter) -> bool {
         let user = value(self.sub_meta, "user").filter(|user| !user.is_empty());
@@ -208,12 +208,10 @@ impl Context<'_> {
     }
 }
 
-impl std::fmt::Debug for Context<'_> {
+impl std::fmt::Debug for Case<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut context = f.debug_struct("Context");
-        context
-            .field("channel", &self.channel)
-            .field("id", &self.id);
-        context.finish_non_exhaustive()
+        let mut case = f.debug_struct("Case");
+        case.field("channel", &self.channel).field("id", &self.id);
+        case.finish_non_exhaustive()
     }
 }

@@ -1,9 +1,6 @@
 //! The header form of an instruct: each `Grip-*` header, in the order they are validated.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 
@@ -13,7 +10,7 @@ use super::{
 };
 use crate::grip::{
     FILTER_LIMIT,
-    channel::Channel,
+    channel::{Channel, Meta},
     link::{Links, NextLink},
     status,
     text::{base64, same, shown, shown_bytes},
@@ -27,7 +24,7 @@ pub(super) struct Draft {
     pub(super) timeout: Option<Duration>,
     pub(super) expose: Vec<String>,
     pub(super) keep_alive: Option<KeepAlive>,
-    pub(super) meta: BTreeMap<String, Option<String>>,
+    pub(super) meta: Meta,
     /// `Grip-Status`, with its reason or the standard one.
     pub(super) status: Option<(u16, String)>,
     links: Links,
@@ -285,7 +282,7 @@ fn unescape(text: &[u8]) -> Result<Bytes, InstructError> {
 fn set_meta(
     text: &[u8],
     params: Vec<params::Param<'_>>,
-    meta: &mut BTreeMap<String, Option<String>>,
+    meta: &mut Meta,
 ) -> Result<(), InstructError> {
     let named = !text.starts_with(b";");
     let first = params.into_iter().next();

@@ -13,13 +13,13 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 pub use self::error::{InstructError, InstructWarning};
 use super::{
-    channel::Channel,
+    channel::{Channel, Meta},
     link::Links,
     text::{is_grip, same},
 };
@@ -76,8 +76,8 @@ pub struct Instruct {
     pub timeout: Duration,
     /// What a quiet stream says, if the backend asked for it.
     pub keep_alive: Option<KeepAlive>,
-    /// Subscription meta. `None` as a value: named without one.
-    pub meta: BTreeMap<String, Option<String>>,
+    /// Subscription meta.
+    pub meta: Meta,
     /// Where to go on, and whom to tell at the end.
     pub links: Links,
     /// The response for the client: at once, at the start of a stream, or at a long-poll's timeout.

@@ -247,6 +247,8 @@ fn filters_are_limited_in_both_forms() {
     );
     let list = json!({"hold": {"channels": [{"name": "a", "filters": ["", "", "", "", "", ""]}]}});
     assert_eq!(parse_json(&[], &list.to_string()).unwrap_err(), want);
+    let text = "too many filters for channel 'a': 6, and 5 are allowed";
+    assert_eq!(want.to_string(), text, "vector 19");
 }
 
 #[test]
