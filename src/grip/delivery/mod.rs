@@ -18,8 +18,8 @@ use bytes::Bytes;
 use self::form::Form;
 use super::{
     channel::{Channel, Meta},
-    filter::{self, Ask, Case, Filter, FilterError, Outcome, Reply, Subscriptions},
-    instruct::Mode,
+    filter::{self, Ask, Case, Filter, FilterError, Outcome, Reply, Subscriptions, meta_header},
+    instruct::{Header, Mode},
     item::Item,
 };
 
@@ -165,6 +165,17 @@ impl Standing {
         let case = self.case(item, content.as_ref(), subscriptions);
         let outcome = filter::resume(ask, reply, &self.filters, &case);
         self.conclude(item, &form, outcome)
+    }
+
+    /// The headers `Sub-Meta` and `Pub-Meta` that tell the backend, when a filter asks it, whom and
+    /// what it is about.
+    pub fn meta_headers(&self, item: &Item) -> [Header; 2] {
+        let sub_meta = self.meta.iter();
+        let pub_meta = item.meta.iter();
+        [
+            meta_header("Sub-Meta", sub_meta.map(|(k, v)| (k, v.as_deref()))),
+            meta_header("Pub-Meta", pub_meta.map(|(k, v)| (k, Some(v.as_str())))),
+        ]
     }
 
     fn conclude(

@@ -508,6 +508,25 @@ fn nobody_is_asked_about_what_means_nothing() {
     }
 }
 
+#[test]
+fn the_backend_is_told_all_meta_in_headers() {
+    let mut standing = standing(None, "http-check", &[("user", "ü\u{1f600}"), ("a", "\"\\")]);
+    Arc::make_mut(&mut standing.meta).insert("null".to_owned(), None);
+    let mut item = Item::default();
+    item.meta.insert("x".to_owned(), "1\r\n\u{7f}".to_owned());
+    for (header, (name, value)) in standing.meta_headers(&item).iter().zip([
+        (
+            "Sub-Meta",
+            r#"{"a":"\"\\","null":null,"user":"\u00fc\ud83d\ude00"}"#,
+        ),
+        ("Pub-Meta", r#"{"x":"1\r\n\u007f"}"#),
+    ]) {
+        assert_eq!(header.name, name);
+        assert_eq!(header.value, value);
+    }
+    assert_eq!(standing.meta_headers(&Item::default())[1].value, "{}");
+}
+
 /// What a client sees, in the model's words.
 #[derive(Debug, PartialEq)]
 enum Seen {

@@ -1,12 +1,15 @@
 //! The filters that ask the backend: what is asked, and what an answer means.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
+use serde_json::Value;
 
-use super::{Filter, FilterError};
-use crate::grip::BODY_LIMIT;
+use super::{Case, Filter, FilterError, content::value};
+use crate::grip::{BODY_LIMIT, instruct::Header};
 
-/// A filter list that stops at a question to the backend. The caller sends the request, and goes
-/// on with [`Ask::answered`].
+/// A question to the backend, at which a list of filters has stopped. The caller sends the request,
+/// for at most 10 s, and goes on with the [`Reply`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// The filter's place in the list.
@@ -43,6 +46,25 @@ pub(super) enum Answered {
 }
 
 impl Ask {
+    /// The question of the filter at `index`. `content`: what it may replace, if anything.
+    pub(super) fn new(
+        index: usize,
+        filter: Filter,
+        content: Option<Bytes>,
+        changed: Option<Bytes>,
+        case: &Case<'_>,
+    ) -> Result<Self, FilterError> {
+        let url = value(case.sub_meta, "url").ok_or(FilterError::NoUrl)?;
+        Ok(Self {
+            index,
+            filter,
+            url: url.to_owned(),
+            replaces: content.is_some(),
+            body: content.unwrap_or_default(),
+            changed,
+        })
+    }
+
     /// Judges the answer.
     pub(super) fn answered(self, reply: &Reply<'_>) -> Result<Answered, FilterError> {
         if !matches!(reply.code, 200 | 204) {
@@ -62,5 +84,29 @@ impl Ask {
         }
         let new = self.replaces.then(|| reply.body.clone());
         Ok(Answered::Pass(new.or(self.changed)))
+    }
+}
+
+/// A header with meta as a compact JSON object, keys sorted. It is pure ASCII, whatever the meta
+/// has, so that it can stand in any header.
+pub(in crate::grip) fn meta_header<'a>(
+    name: &str,
+    meta: impl Iterator<Item = (&'a String, Option<&'a str>)>,
+) -> Header {
+    let object: Value = meta.map(|(key, value)| (key.clone(), value)).collect();
+    let mut json = String::new();
+    for c in object.to_string().chars() {
+        if matches!(c, ' '..='~') {
+            json.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(json, "\\u{unit:04x}");
+        }
+    }
+    Header {
+        name: name.to_owned(),
+        value: json.into(),
     }
 }

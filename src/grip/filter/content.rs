@@ -33,42 +33,34 @@ pub fn response_content(
 pub(super) fn build_id(content: &[u8], case: &Case<'_>) -> Result<Bytes, FilterError> {
     let format = id_format(case.sub_meta)?;
     let encoding = encoding(case.sub_meta)?;
-    let id = render(format.as_bytes(), |letter, name, out| {
-        match (letter, name) {
-            (b's', Some(name)) => {
-                let id = std::str::from_utf8(name)
-                    .ok()
-                    .and_then(|name| case.id_of(name));
-                write(id, name, out)
-            }
-            _ => Err(FormatFault::directive(letter)),
-        }
-    });
-    insert_ids(content, Some(&id.map_err(FilterError::IdFormat)?), encoding)
+    let id = replace(format.as_bytes(), |name| case.id_of(name)).map_err(FilterError::IdFormat)?;
+    insert_ids(content, Some(&id), encoding)
 }
 
 /// An item's `content` with variables of the subscription meta replaced.
 pub(super) fn var_subst(content: &[u8], meta: &Meta) -> Result<Bytes, FilterError> {
-    let out = render(content, |letter, name, out| match (letter, name) {
-        (b's', Some(name)) => {
-            let value = std::str::from_utf8(name)
-                .ok()
-                .and_then(|name| value(meta, name));
-            write(value, name, out)
-        }
-        _ => Err(FormatFault::directive(letter)),
-    });
+    let out = replace(content, |name| value(meta, name));
     out.map(Bytes::from).map_err(FilterError::VarSubst)
+}
+
+/// Replaces each `%(name)s` by the name's value.
+fn replace<'a>(
+    text: &[u8],
+    value: impl Fn(&str) -> Option<&'a str>,
+) -> Result<Vec<u8>, FormatError> {
+    render(text, |letter, name, out| {
+        let Some(name) = name.filter(|_| letter == b's') else {
+            return Err(FormatFault::directive(letter));
+        };
+        let value = std::str::from_utf8(name).ok().and_then(&value);
+        out.extend_from_slice(value.ok_or_else(|| FormatFault::missing(name))?.as_bytes());
+        Ok(())
+    })
 }
 
 /// A meta variable that has a value.
 pub(super) fn value<'a>(meta: &'a Meta, name: &str) -> Option<&'a str> {
     meta.get(name)?.as_deref()
-}
-
-fn write(value: Option<&str>, name: &[u8], out: &mut Vec<u8>) -> Result<(), FormatFault> {
-    out.extend_from_slice(value.ok_or_else(|| FormatFault::missing(name))?.as_bytes());
-    Ok(())
 }
 
 fn id_format(meta: &Meta) -> Result<&str, FilterError> {
@@ -95,7 +87,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// `%I` is `id`, `%(x)I` is x itself.
 fn insert_ids(content: &[u8], id: Option<&[u8]>, encode: Encoding) -> Result<Bytes, FilterError> {
-    let out: Result<_, FormatError> = render(content, |letter, own, out| match letter {
+    let out = render(content, |letter, own, out| match letter {
         b'I' => {
             encode(own.or(id).ok_or(FormatFault::NoId)?, out);
             Ok(())

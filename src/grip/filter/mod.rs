@@ -1,8 +1,10 @@
 //! The filters a subscription may name (GRIP `filter=`, JSON `filters`), and what they do to an
 //! item on its way to one subscriber, or to a response. Unknown names have no effect.
 //!
-//! A list of filters is [`run`] in its order until one drops the item, fails, or must ask the
-//! backend; then the caller asks, and [`resume`]s. Source: GRIP's filters as Pushpin has them.
+//! A list of filters is run in its order until one drops the item, fails, or must ask the backend;
+//! then the caller asks, and resumes behind it. Source: GRIP's filters as Pushpin has them. Not
+//! here: the check of an item's `content-filters`, and what follows from an outcome; that is
+//! [`delivery`](super::delivery)'s.
 
 mod ask;
 mod content;
@@ -15,7 +17,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use self::{ask::Answered, content::value};
+pub(super) use self::ask::meta_header;
+use self::{
+    ask::Answered,
+    content::{build_id, value, var_subst},
+};
 pub use self::{
     ask::{Ask, Reply},
     content::response_content,
@@ -77,23 +83,6 @@ impl Filter {
     }
 }
 
-/// An item on its way to a subscription: what filters may know of both.
-#[derive(Clone, Copy)]
-pub struct Case<'a> {
-    /// The subscription's channel, without prefix.
-    pub channel: &'a str,
-    /// The item's id.
-    pub id: Option<&'a str>,
-    /// Meta of the subscription.
-    pub sub_meta: &'a Meta,
-    /// Meta of the item.
-    pub pub_meta: &'a BTreeMap<String, String>,
-    /// The item's content, if what it asks for has any.
-    pub content: Option<&'a Bytes>,
-    /// All subscriptions of the session.
-    pub subscriptions: &'a dyn Subscriptions,
-}
-
 /// What filters may ask about all subscriptions of one session. Names are without prefix.
 pub trait Subscriptions {
     /// Is the session subscribed to this channel?
@@ -104,10 +93,28 @@ pub trait Subscriptions {
     fn prev_id(&self, name: &str) -> Option<&str>;
 }
 
+/// An item on its way to a subscription: what filters may know of both.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    /// The subscription's channel, without prefix.
+    pub(super) channel: &'a str,
+    /// The item's id.
+    pub(super) id: Option<&'a str>,
+    /// Meta of the subscription.
+    pub(super) sub_meta: &'a Meta,
+    /// Meta of the item.
+    pub(super) pub_meta: &'a BTreeMap<String, String>,
+    /// The item's content, if what it asks for has any. Without it the filters that change content
+    /// do nothing.
+    pub(super) content: Option<&'a Bytes>,
+    /// All subscriptions of the session.
+    pub(super) subscriptions: &'a dyn Subscriptions,
+}
+
 /// What a list of filters comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The backend has to be asked; [`resume`] with its answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// The backend has to be asked.
     Ask(Ask),
     /// The item is not for this subscriber.
     Drop,
@@ -115,19 +122,13 @@ pub enum Outcome {
     Pass(Option<Bytes>),
 }
 
-/// Runs `filters`, in order. Those that change content do nothing where there is none.
-///
-/// # Errors
-/// A filter could not be applied; see [`FilterError`].
-pub fn run(filters: &[Filter], case: &Case<'_>) -> Result<Outcome, FilterError> {
+/// Runs `filters` in order.
+pub(super) fn run(filters: &[Filter], case: &Case<'_>) -> Result<Outcome, FilterError> {
     run_from(0, None, filters, case)
 }
 
 /// Goes on behind the filter that asked. `filters` and `case` must be those of [`run`].
-///
-/// # Errors
-/// As [`run`], and for an answer that is neither yes nor no or is too big.
-pub fn resume(
+pub(super) fn resume(
     ask: Ask,
     reply: &Reply<'_>,
     filters: &[Filter],
@@ -148,54 +149,62 @@ fn run_from(
 ) -> Result<Outcome, FilterError> {
     for (index, &filter) in filters.iter().enumerate().skip(first) {
         let content = changed.as_ref().or(case.content);
-        let new = match (filter, content) {
-            (Filter::BuildId, Some(content)) => content::build_id(content, case)?,
-            (Filter::VarSubst, Some(content)) => content::var_subst(content, case.sub_meta)?,
-            (Filter::BuildId | Filter::VarSubst, None) => continue,
-            (Filter::HttpCheck | Filter::HttpModify, content) => {
-                let content = content.filter(|_| filter == Filter::HttpModify);
-                return Ok(Outcome::Ask(Ask {
-                    index,
-                    filter,
-                    url: value(case.sub_meta, "url")
-                        .ok_or(FilterError::NoUrl)?
-                        .to_owned(),
-                    body: content.cloned().unwrap_or_default(),
-                    replaces: content.is_some(),
-                    changed,
-                }));
+        let drop = match filter {
+            Filter::BuildId => {
+                changed = case.replaced(content, |content| build_id(content, case))?;
+                false
             }
-            (Filter::RequireSub | Filter::SkipSelf | Filter::SkipUsers, _) => {
-                if case.drops(filter) {
-                    return Ok(Outcome::Drop);
-                }
-                continue;
+            Filter::VarSubst => {
+                changed = case.replaced(content, |content| var_subst(content, case.sub_meta))?;
+                false
             }
+            Filter::HttpCheck | Filter::HttpModify => {
+                let content = content.filter(|_| filter.changes_content()).cloned();
+                let ask = Ask::new(index, filter, content, changed, case)?;
+                return Ok(Outcome::Ask(ask));
+            }
+            Filter::RequireSub => case.lacks_required(),
+            Filter::SkipSelf => case.is_sender(),
+            Filter::SkipUsers => case.is_listed(),
         };
-        // Content that stays as it is can be shared by all subscribers.
-        if Some(&new) != content {
-            changed = Some(new);
+        if drop {
+            return Ok(Outcome::Drop);
         }
     }
     Ok(Outcome::Pass(changed))
 }
 
 impl Case<'_> {
-    /// The rules of the filters that only look at meta and subscriptions.
-    fn drops(&self, filter: Filter) -> bool {
-        let user = value(self.sub_meta, "user").filter(|user| !user.is_empty());
-        let given = |name| self.pub_meta.get(name).map(String::as_str);
-        match filter {
-            Filter::RequireSub => {
-                given("require_sub").is_some_and(|name| !self.subscriptions.is_subscribed(name))
-            }
-            Filter::SkipSelf => user.is_some() && user == given("sender"),
-            Filter::SkipUsers => {
-                let mut users = given("skip_users").unwrap_or_default().split(',');
-                user.is_some_and(|user| users.any(|other| other.trim() == user))
-            }
-            _ => false,
-        }
+    /// New content. What comes out as it was stays the item's own, which all subscribers share.
+    fn replaced(
+        &self,
+        content: Option<&Bytes>,
+        replace: impl Fn(&Bytes) -> Result<Bytes, FilterError>,
+    ) -> Result<Option<Bytes>, FilterError> {
+        let new = content.map(replace).transpose()?;
+        Ok(new.filter(|new| self.content != Some(new)))
+    }
+
+    fn lacks_required(&self) -> bool {
+        let required = self.pub_meta.get("require_sub");
+        required.is_some_and(|name| !self.subscriptions.is_subscribed(name))
+    }
+
+    fn is_sender(&self) -> bool {
+        let sender = self.pub_meta.get("sender").map(String::as_str);
+        self.user().is_some_and(|user| sender == Some(user))
+    }
+
+    fn is_listed(&self) -> bool {
+        let Some((user, list)) = self.user().zip(self.pub_meta.get("skip_users")) else {
+            return false;
+        };
+        list.split(',').any(|other| other.trim() == user)
+    }
+
+    /// The subscriber, if it has a name.
+    fn user(&self) -> Option<&str> {
+        value(self.sub_meta, "user").filter(|user| !user.is_empty())
     }
 
     /// The id that stands for a channel in `id_format`: the item's own for its channel.
@@ -205,13 +214,5 @@ impl Case<'_> {
         } else {
             self.subscriptions.prev_id(name)
         }
-    }
-}
-
-impl std::fmt::Debug for Case<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut case = f.debug_struct("Case");
-        case.field("channel", &self.channel).field("id", &self.id);
-        case.finish_non_exhaustive()
     }
 }
