@@ -12,7 +12,9 @@ pub mod instruct;
 pub mod item;
 pub mod json;
 pub mod link;
+pub mod pace;
 mod patch;
+pub mod sequence;
 #[cfg(feature = "server")]
 pub mod signature;
 pub mod status;
