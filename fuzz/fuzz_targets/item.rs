@@ -4,7 +4,10 @@
 
 #![no_main]
 
-use gripd::grip::{format::ResponseFormat, item::parse_batch};
+use gripd::grip::{
+    format::ResponseFormat,
+    item::{CHANNELS_LIMIT, Entry, parse_batch},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -12,8 +15,10 @@ fuzz_target!(|data: &[u8]| {
     let (batch, original) = (halves.next().unwrap_or_default(), halves.next());
     match parse_batch(batch) {
         Err(error) => assert!(!error.to_string().contains(['\r', '\n', '\0'])),
-        Ok(items) => {
-            for item in items {
+        Ok(entries) => {
+            for entry in entries {
+                let Entry::Item(item) = entry else { continue };
+                assert!((1..=CHANNELS_LIMIT + 1).contains(&item.channels.len()));
                 assert!(item.id.iter().all(|id| clean(id.as_bytes())));
                 if let Some(ResponseFormat::Send(content)) = item.formats.response {
                     assert!((200..=999).contains(&content.code));

@@ -298,6 +298,18 @@ pub const KEYS: &[Key] = &[
         "ask the backend again when a channel gets its first subscriber",
     ),
     key(
+        "grip",
+        "publish_rate",
+        Slot::Count(|s| &mut s.grip.publish_rate, 0, MANY),
+        "items per second that may be published, on average; 0: no limit",
+    ),
+    key(
+        "grip",
+        "publish_burst",
+        Slot::Count(|s| &mut s.grip.publish_burst, 1, MANY),
+        "items that may be published at once in spite of publish_rate",
+    ),
+    key(
         "limits",
         "request_head",
         Slot::Bytes(|s| &mut s.limits.request_head, KIB, 16 * MIB),
@@ -397,7 +409,7 @@ pub const KEYS: &[Key] = &[
         "timeouts",
         "publish",
         Slot::Time(|s| &mut s.timeouts.publish, ZERO, WEEK),
-        "how long a publish waits for room before it is refused with 503",
+        "how long a publish waits for room, and for publish_rate, before it is refused with 503",
     ),
     key(
         "timeouts",

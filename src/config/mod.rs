@@ -162,6 +162,11 @@ pub struct Grip {
     pub id_cache_ttl: Duration,
     /// Ask the backend again when a channel gets its first subscriber. Default true.
     pub update_on_first_subscription: bool,
+    /// Items per second that may be published, one for each of an item's channels. Default 0: no
+    /// limit. Faster publishers are held back, up to `timeouts.publish`, then refused.
+    pub publish_rate: usize,
+    /// Items that may come at once, while nothing else does. Default 1,000.
+    pub publish_burst: usize,
 }
 
 /// Most of everything.
@@ -204,7 +209,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// Idle connections to backends are closed after this. Default 55 s.
     pub idle_upstream: Duration,
-    /// How long a publish waits for room before it is refused with 503. Default 5 s.
+    /// How long a publish waits for room, and for `grip.publish_rate`, before it is refused with
+    /// 503. Default 5 s.
     pub publish: Duration,
     /// Until a peer that no longer answers counts as gone (`TCP_USER_TIMEOUT`). Default 60 s.
     pub peer_gone: Duration,
@@ -272,6 +278,8 @@ impl Default for Grip {
             message_wait: Duration::from_secs(5),
             id_cache_ttl: Duration::from_mins(1),
             update_on_first_subscription: true,
+            publish_rate: 0,
+            publish_burst: 1000,
         }
     }
 }

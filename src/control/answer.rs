@@ -1,7 +1,7 @@
 //! An answer of the control port: made by [`api`](super::api), written by the connection as one
 //! buffer. Nothing a client sent becomes a header.
 
-use std::time::SystemTime;
+use std::{borrow::Cow, time::SystemTime};
 
 use super::{fault::Fault, guard::Foreign};
 use crate::{
@@ -18,7 +18,7 @@ pub(super) struct Answer {
     status: u16,
     kind: &'static str,
     /// One more header.
-    extra: Option<(&'static str, &'static str)>,
+    extra: Option<(&'static str, Cow<'static, str>)>,
     body: String,
 }
 
@@ -58,9 +58,9 @@ impl Answer {
     }
 
     /// The same with one more header.
-    pub(super) fn with(self, name: &'static str, value: &'static str) -> Self {
+    pub(super) fn with(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            extra: Some((name, value)),
+            extra: Some((name, value.into())),
             ..self
         }
     }
@@ -79,7 +79,8 @@ impl Answer {
     pub(super) fn encode(&self, manner: Manner, now: SystemTime) -> Vec<u8> {
         let mut out = Vec::with_capacity(256 + self.body.len());
         let kind = [("Content-Type", self.kind)];
-        let lines = kind.into_iter().chain(self.extra);
+        let extra = self.extra.iter().map(|(name, value)| (*name, &**value));
+        let lines = kind.into_iter().chain(extra);
         answer::Answer {
             version: manner.version,
             code: self.status,

@@ -1,11 +1,11 @@
-//! What the control port answers to a request that may pass: `POST /publish`, the two health
-//! checks, and a word on what this port is.
+//! What the control port answers to a request that may pass: `POST /publish`, `POST /recover`, the
+//! two health checks, and a word on what this port is.
 //!
 //! Publishing: the body is parsed and checked as a whole, handed to the hub, and answered when
 //! the hub has put the items in order; not when they have been written. All or nothing: an item
-//! that is wrong, or a hub without room, refuses the batch.
+//! that is wrong, too many items for `grip.publish_rate`, or a hub without room, refuses the batch.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::{
     head::Head,
 };
 use crate::{
-    grip::item::{self, Item, ItemError},
+    grip::item::{self, Entry, ItemError},
     hub::{Busy, Receipt, Status},
 };
 
@@ -25,11 +25,12 @@ use crate::{
 pub(super) async fn answer(head: &Head<'_>, body: Vec<u8>, context: &Context) -> Answer {
     match (head.path, head.method) {
         ("", _) => Answer::text(200, ABOUT),
-        ("/publish", "POST") => match accept::negotiate(&head.accept) {
-            Some(form) => publish(body, form, context).await,
+        ("/publish" | "/recover", "POST") => match accept::negotiate(&head.accept) {
             None => Answer::text(406, NOT_ACCEPTABLE),
+            Some(form) if head.path == "/publish" => publish(body, form, context).await,
+            Some(form) => recover(form, context),
         },
-        ("/publish", method) => not_allowed(method, "POST"),
+        ("/publish" | "/recover", method) => not_allowed(method, "POST"),
         ("/livez", "GET" | "HEAD") => Answer::text(200, "alive"),
         ("/readyz", "GET" | "HEAD") => ready(context.ready.load(Ordering::Acquire)),
         ("/livez" | "/readyz", method) => not_allowed(method, "GET, HEAD"),
@@ -40,13 +41,14 @@ pub(super) async fn answer(head: &Head<'_>, body: Vec<u8>, context: &Context) ->
 const ABOUT: &str = concat!(
     "gripd ",
     env!("CARGO_PKG_VERSION"),
-    ": control port. POST /publish takes items for channels; GET /livez and GET /readyz tell how \
-     gripd is. Clients connect to another port.",
+    ": control port. POST /publish takes items for channels; POST /recover has all held clients \
+     look for what they missed; GET /livez and GET /readyz tell how gripd is. Clients connect to \
+     another port.",
 );
 const NOT_ACCEPTABLE: &str =
     "Not Acceptable. Supported formats are text/plain and application/json.";
 const NOT_FOUND: &str =
-    "Not Found. This is the control port: POST /publish, GET /livez, GET /readyz.";
+    "Not Found. This is the control port: POST /publish, POST /recover, GET /livez, GET /readyz.";
 const BUSY: &str = "Busy: too much is waiting to be delivered; nothing was published \
                     (limits.publish_buffer, timeouts.publish).";
 
@@ -66,17 +68,28 @@ fn ready(ready: bool) -> Answer {
     }
 }
 
+fn recover(form: Form, context: &Context) -> Answer {
+    context.hub.recover();
+    match form {
+        Form::Text => Answer::text(200, "Updated"),
+        Form::Json => Answer::json(200, r#"{"message":"Updated"}"#),
+    }
+}
+
 async fn publish(body: Vec<u8>, form: Form, context: &Context) -> Answer {
-    let items = match parse(body).await {
-        Ok(Ok(items)) => items,
+    let entries = match parse(body).await {
+        Ok(Ok(entries)) => entries,
         Ok(Err(error)) => return Answer::text(400, error.to_string()),
         Err(error) => {
             tracing::error!(%error, "parsing a publish failed");
             return Answer::text(500, "Parsing failed; this is a fault of gripd.");
         }
     };
-    let names = Names::of(&items, form);
-    match context.hub.publish(items).await {
+    if let Err(later) = context.pace(entries.iter().map(count).sum()).await {
+        return too_fast(context.settings.grip.publish_rate, later);
+    }
+    let names = Names::of(&entries, form);
+    match context.hub.publish(entries).await {
         Ok(receipts) => {
             names.log(&receipts);
             published(&names, &receipts, form)
@@ -85,31 +98,65 @@ async fn publish(body: Vec<u8>, form: Form, context: &Context) -> Answer {
     }
 }
 
-async fn parse(body: Vec<u8>) -> Result<Result<Vec<Item>, ItemError>, tokio::task::JoinError> {
+/// What an entry counts against `grip.publish_rate`: one for each channel.
+fn count(entry: &Entry) -> usize {
+    match entry {
+        Entry::Close { .. } => 1,
+        Entry::Item(item) => item.channels.len(),
+    }
+}
+
+fn too_fast(rate: usize, later: Duration) -> Answer {
+    let seconds = later.as_millis().div_ceil(1000).max(1);
+    let sentence = format!(
+        "Too fast: {rate} items a second may be published (grip.publish_rate); nothing of this \
+         was. Try again in {seconds} s."
+    );
+    Answer::text(503, sentence).with("Retry-After", seconds.to_string())
+}
+
+async fn parse(body: Vec<u8>) -> Result<Result<Vec<Entry>, ItemError>, tokio::task::JoinError> {
     if body.len() <= PARSED_IN_PLACE {
         return Ok(item::parse_batch(&body));
     }
     tokio::task::spawn_blocking(move || item::parse_batch(&body)).await
 }
 
-/// Channel and id of each item, kept only if somebody will read them: the hub takes the items.
-struct Names(Vec<(String, Option<String>)>);
+/// Where each entry goes, and its id, kept only if somebody will read them: the hub takes the
+/// entries.
+struct Names(Vec<(Name, Option<String>)>);
+
+/// Where an entry goes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Name {
+    Channel(String),
+    Channels(Vec<String>),
+    Connection(String),
+}
 
 impl Names {
-    fn of(items: &[Item], form: Form) -> Self {
+    fn of(entries: &[Entry], form: Form) -> Self {
         if form == Form::Text && !tracing::enabled!(tracing::Level::DEBUG) {
             return Self(Vec::new());
         }
-        let names = items
-            .iter()
-            .map(|item| (item.channel.clone(), item.id.clone()));
+        let names = entries.iter().map(|entry| match entry {
+            Entry::Close { connection } => (Name::Connection(connection.clone()), None),
+            Entry::Item(item) => {
+                let name = match &*item.channels {
+                    [one] => Name::Channel(one.clone()),
+                    many => Name::Channels(many.to_vec()),
+                };
+                (name, item.id.clone())
+            }
+        });
         Self(names.collect())
     }
 
     fn log(&self, receipts: &[Receipt]) {
-        for ((channel, id), receipt) in self.0.iter().zip(receipts) {
+        for ((to, id), receipt) in self.0.iter().zip(receipts) {
             let (id, connections) = (id.as_deref(), receipt.connections);
-            tracing::debug!(channel, id, connections, "published");
+            tracing::debug!(?to, id, connections, "published");
         }
     }
 }
@@ -123,12 +170,9 @@ fn published(names: &Names, receipts: &[Receipt], form: Form) -> Answer {
     let document = Published {
         message: "Published",
         items: items
-            .map(|((channel, _), receipt)| Line {
-                channel,
-                status: match receipt.status {
-                    Status::Sent => "sent",
-                    Status::NoSubscribers => "no-subscribers",
-                },
+            .map(|((to, _), receipt)| Line {
+                to,
+                status: status(to, receipt.status),
                 connections: receipt.connections,
             })
             .collect(),
@@ -142,6 +186,14 @@ fn published(names: &Names, receipts: &[Receipt], form: Form) -> Answer {
     }
 }
 
+fn status(to: &Name, status: Status) -> &'static str {
+    match (status, to) {
+        (Status::Sent, _) => "sent",
+        (Status::NoSubscribers, Name::Connection(_)) => "no-connection",
+        (Status::NoSubscribers, _) => "no-subscribers",
+    }
+}
+
 /// The JSON answer to a publish.
 #[derive(Serialize)]
 struct Published<'a> {
@@ -149,10 +201,11 @@ struct Published<'a> {
     items: Vec<Line<'a>>,
 }
 
-/// What became of one item.
+/// What became of one entry.
 #[derive(Serialize)]
 struct Line<'a> {
-    channel: &'a str,
+    #[serde(flatten)]
+    to: &'a Name,
     status: &'static str,
     connections: usize,
 }
@@ -163,10 +216,19 @@ mod tests {
 
     #[test]
     fn the_json_answer_tells_what_became_of_each_item() {
-        let names = Names(vec![("a\"b".into(), None), (String::new(), None)]);
-        let receipts = [(Status::Sent, 3), (Status::NoSubscribers, 0)].map(|(status, n)| Receipt {
+        let names = Names(vec![
+            (Name::Channel("a\"b".into()), None),
+            (Name::Channels(vec![String::new(), "c".into()]), None),
+            (Name::Connection("d".into()), None),
+        ]);
+        let receipts = [
+            (Status::Sent, 3),
+            (Status::NoSubscribers, 0),
+            (Status::NoSubscribers, 0),
+        ]
+        .map(|(status, connections)| Receipt {
             status,
-            connections: n,
+            connections,
         });
         assert_eq!(
             published(&names, &receipts, Form::Json),
@@ -174,7 +236,8 @@ mod tests {
                 200,
                 "{\"message\":\"Published\",\"items\":[\
                  {\"channel\":\"a\\\"b\",\"status\":\"sent\",\"connections\":3},\
-                 {\"channel\":\"\",\"status\":\"no-subscribers\",\"connections\":0}]}"
+                 {\"channels\":[\"\",\"c\"],\"status\":\"no-subscribers\",\"connections\":0},\
+                 {\"connection\":\"d\",\"status\":\"no-connection\",\"connections\":0}]}"
             )
         );
         assert_eq!(

@@ -1,5 +1,5 @@
-//! The control port: what is published comes in here over HTTP/1, and `/livez` and `/readyz` tell
-//! how gripd is. Every answer is a sentence, or JSON for who asked for it.
+//! The control port: what is published comes in here over HTTP/1, `/recover` has everybody look for
+//! what was missed, and `/livez` and `/readyz` tell how gripd is. Every answer is a sentence, or JSON for who asked for it.
 //!
 //! The way of a request: `connection` reads it within limits and times · the gate (`http1`) checks
 //! it, or its `fault` is told · `head` is what matters of it here · `guard` keeps web pages out ·
@@ -16,14 +16,15 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::spawn_local,
-    time::sleep,
+    time::{Instant, sleep},
 };
 
-use crate::{config::Settings, http1::gate::Limits, hub::Hub};
+use crate::{config::Settings, grip::pace::Pace, http1::gate::Limits, hub::Hub};
 
 mod accept;
 mod answer;
@@ -46,6 +47,9 @@ pub struct Context {
     limits: Limits,
     /// How long a request's body, or a client that reads its answer, may pause.
     stall: Duration,
+    pace: Mutex<Pace>,
+    /// From when on `pace` counts time.
+    began: Instant,
 }
 
 impl Context {
@@ -58,6 +62,7 @@ impl Context {
             headers: MAX_HEADERS,
             body: settings.control.max_body as u64,
         };
+        let (rate, burst) = (settings.grip.publish_rate, settings.grip.publish_burst);
         Self {
             hub,
             limits,
@@ -65,7 +70,24 @@ impl Context {
             ready,
             slots: Arc::new(Semaphore::new(slots.clamp(1, Semaphore::MAX_PERMITS))),
             stall: STALL,
+            pace: Mutex::new(Pace::new(rate as u64, burst as u64)),
+            began: Instant::now(),
         }
+    }
+
+    /// Holds a publisher back until `count` more items keep to `grip.publish_rate`, for
+    /// `timeouts.publish` at most.
+    ///
+    /// # Errors
+    /// It would take longer: after how long they may come again.
+    async fn pace(&self, count: usize) -> Result<(), Duration> {
+        let patience = self.settings.timeouts.publish;
+        let now = self.began.elapsed();
+        let wait = self.pace.lock().take(now, count as u64, patience)?;
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(())
     }
 
     /// False while every connection that may be is there: then none is kept for a next request,

@@ -178,6 +178,8 @@ fn paths_and_methods_are_answered() {
             ("DELETE", "/livez", 405, "Method not allowed: DELETE.\n"),
             ("GET", "/publish", 405, "Method not allowed: GET.\n"),
             ("OPTIONS", "/publish", 405, "Method not allowed: OPTIONS.\n"),
+            ("GET", "/recover", 405, "Method not allowed: GET.\n"),
+            ("DELETE", "/recover/", 405, "Method not allowed: DELETE.\n"),
             ("GET", "/publish//", 404, "Not Found"),
             ("GET", "/nothing", 404, "Not Found"),
             ("OPTIONS", "*", 404, "Not Found"),
@@ -186,8 +188,11 @@ fn paths_and_methods_are_answered() {
             let request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
             port.ask(&request).await.says(*status, part);
         }
+        for target in ["/recover", "/publish"] {
+            let found = port.ask(&get(target, "")).await;
+            assert!(found.has("Allow: POST"), "{found:?}");
+        }
         let found = port.ask(&get("/publish", "")).await;
-        assert!(found.has("Allow: POST"), "{found:?}");
         assert!(found.has("Content-Type: text/plain; charset=utf-8"));
         assert!(!found.has("Connection: close"), "{found:?}");
 
@@ -241,6 +246,23 @@ fn a_publish_is_answered_in_the_form_asked_for() {
             .await;
         empty.is(200, "{\"message\":\"Published\",\"items\":[]}\n");
         assert!(empty.has("Content-Type: application/json"));
+    });
+}
+
+#[test]
+fn a_recover_is_answered_in_the_form_asked_for() {
+    run(async {
+        let port = Port::start(|_| {}).await;
+        let recover = |accept| post(accept, "").replace("/publish", "/recover");
+        port.ask(&recover("")).await.is(200, "Updated\n");
+        let json = port.ask(&recover("Accept: application/json\r\n")).await;
+        json.is(200, "{\"message\":\"Updated\"}\n");
+        assert!(json.has("Content-Type: application/json"), "{json:?}");
+        let refused = port.ask(&recover("Accept: text/html\r\n")).await;
+        refused.says(406, "text/plain and application/json");
+        port.ask("POST /recover HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .await
+            .says(411, "Content-Length");
     });
 }
 
@@ -638,6 +660,74 @@ fn batch(contents: &[&str]) -> String {
     };
     let items: Vec<_> = contents.iter().map(item).collect();
     format!("{{\"items\":[{}]}}", items.join(","))
+}
+
+#[test]
+fn an_item_with_many_channels_is_one_line_of_the_answer() {
+    run(async {
+        let port = Port::start(|_| {}).await;
+        let mut subscriber = Subscriber::of(&port).await;
+        spawn_local(Rc::clone(&subscriber.shard).run());
+        let item = r#"{"items":[{"channels":["b","a"],"http-stream":{"content":"x"}}]}"#;
+        let json = "{\"message\":\"Published\",\"items\":[{\"channels\":[\"b\",\"a\"],\
+                    \"status\":\"sent\",\"connections\":1}]}\n";
+        let found = port.ask(&post("Accept: application/json\r\n", item)).await;
+        found.is(200, json);
+        subscriber.gets("x").await;
+    });
+}
+
+#[test]
+fn who_publishes_too_fast_is_refused_whole_and_may_come_again() {
+    run(async {
+        let port = Port::start(|settings| {
+            (settings.grip.publish_rate, settings.grip.publish_burst) = (1, 1);
+            settings.timeouts.publish = Duration::ZERO;
+        })
+        .await;
+        let mut subscriber = Subscriber::of(&port).await;
+        spawn_local(Rc::clone(&subscriber.shard).run());
+        // More than a burst goes all the same, and is owed for: an hour, counting each channel.
+        let names = (0..3599).map(|n| format!("\"c{n}\",")).collect::<Vec<_>>();
+        let items = names.chunks(900).map(|names| {
+            let names = names.concat();
+            format!("{{\"channels\":[{names}\"a\"],\"http-stream\":{{\"content\":\"1\"}}}}")
+        });
+        let many = format!("{{\"items\":[{}]}}", items.collect::<Vec<_>>().join(","));
+        port.ask(&post("", &many)).await.is(200, PUBLISHED);
+        let mut publisher = port.client().await;
+        publisher.send(&post("", &batch(&["no", "no"]))).await;
+        let refused = publisher.answer().await;
+        refused.says(503, "1 items a second may be published (grip.publish_rate)");
+        refused.says(503, "nothing of this was");
+        let line = refused
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("Retry-After: "));
+        let later: u64 = line.unwrap().parse().unwrap();
+        assert!((3000..=3603).contains(&later), "{later}");
+        // An empty batch is none, and the connection goes on.
+        publisher.send(&post("", r#"{"items":[]}"#)).await;
+        publisher.answer().await.is(200, PUBLISHED);
+        subscriber.gets("1111").await;
+    });
+}
+
+#[test]
+fn who_publishes_a_little_too_fast_is_held_back() {
+    run(async {
+        let port = Port::start(|settings| {
+            (settings.grip.publish_rate, settings.grip.publish_burst) = (1000, 1);
+        })
+        .await;
+        let begin = Instant::now();
+        port.ask(&post("", &batch(&["x"; 101])))
+            .await
+            .is(200, PUBLISHED);
+        port.ask(&post("", ONE)).await.is(200, PUBLISHED);
+        // What the clock says can only be more.
+        assert!(begin.elapsed() >= Duration::from_millis(100));
+    });
 }
 
 #[test]

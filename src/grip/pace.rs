@@ -133,7 +133,7 @@ mod tests {
                 let mut total = 0;
                 for (at, count) in &sent[first..] {
                     // What is owed for a batch is paid after it, so the last does not count.
-                    let came = (*at - sent[first].0).as_nanos() * u128::from(rate);
+                    let came = at.saturating_sub(sent[first].0).as_nanos() * u128::from(rate);
                     let rounding = u128::from(rate) * 60;
                     let most = u128::from(burst) * 1_000_000_000 + came + rounding;
                     prop_assert!(u128::from(total) * 1_000_000_000 <= most);

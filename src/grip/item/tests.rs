@@ -17,7 +17,10 @@ use crate::grip::{
 fn parse(item: Value) -> Result<Item, String> {
     let body = json!({ "items": [item] }).to_string();
     match parse_batch(body.as_bytes()) {
-        Ok(mut items) => Ok(items.remove(0)),
+        Ok(mut entries) => match entries.remove(0) {
+            Entry::Item(item) => Ok(item),
+            other @ Entry::Close { .. } => panic!("{other:?}"),
+        },
         Err(error) => Err(error.to_string()),
     }
 }
@@ -86,7 +89,13 @@ fn an_item_with_all_its_fields() {
         "http-response": 5,
     }));
     let item = item.unwrap();
-    assert_eq!(item.channel, "");
+    assert_eq!(item.channels, [""]);
+    let ids = Ids {
+        id: Some(""),
+        prev_id: Some("p"),
+        no_seq: true,
+    };
+    assert_eq!(item.ids(), ids);
     assert_eq!(item.id.as_deref(), Some(""));
     assert_eq!(item.prev_id.as_deref(), Some("p"));
     assert!(item.no_seq);
@@ -180,10 +189,18 @@ fn faults_of_an_item_name_the_field() {
         let error = parse(item).unwrap_err();
         assert!(error.starts_with(want), "{error}\nwanted {want}");
     }
+}
+
+#[test]
+fn an_item_is_an_object_with_a_channel() {
+    let stream = json!({"content": "x"});
     let error = parse(json!("x")).unwrap_err();
     assert_eq!(error, "items[0] is a string; it must be an object");
     let error = parse(json!({"http-stream": stream})).unwrap_err();
-    assert_eq!(error, "items[0].channel is missing; it must be a string");
+    assert_eq!(
+        error,
+        "items[0].channel is missing; it must be a string, unless there is channels or connection"
+    );
     let sized = json!({"channel": "c", "http-stream": stream, "size": "x"});
     assert_eq!(parse(sized).unwrap().size, Some(0));
 }
@@ -191,6 +208,86 @@ fn faults_of_an_item_name_the_field() {
 #[test]
 fn unknown_forms_are_forms_too() {
     assert_eq!(with("zzz", json!({})).unwrap().formats, Formats::default());
+}
+
+#[test]
+fn an_item_may_have_many_channels_each_once() {
+    let channels = |fields: Value| {
+        let mut item = json!({"http-stream": {"content": "x"}});
+        let fields = fields.as_object().unwrap().clone();
+        item.as_object_mut().unwrap().extend(fields);
+        parse(item).map(|item| item.channels)
+    };
+    for (fields, want) in [
+        (json!({"channel": "a"}), vec!["a"]),
+        (json!({"channels": ["a"]}), vec!["a"]),
+        (
+            json!({"channel": "b", "channels": ["a", "", "b", "a"]}),
+            vec!["b", "a", ""],
+        ),
+        // What names a connection is looked at only where there is no channel.
+        (
+            json!({"channel": "a", "connection": 5, "action": 5}),
+            vec!["a"],
+        ),
+    ] {
+        assert_eq!(channels(fields).unwrap(), want);
+    }
+    let names = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>();
+    assert_eq!(channels(json!({"channels": names(1000)})), Ok(names(1000)));
+    for (value, want) in [
+        (
+            json!(names(1001)),
+            " is 'a list of 1001'; it must be a list of 1 to 1000 channel",
+        ),
+        (
+            json!([]),
+            " is 'a list of 0'; it must be a list of 1 to 1000 channel names",
+        ),
+        (json!("a"), " is a string; it must be a list"),
+        (json!(null), " is null; it must be a list"),
+        (json!(["a", null]), "[1] is null; it must be a string"),
+    ] {
+        let error = channels(json!({"channel": "c", "channels": value})).unwrap_err();
+        let want = format!("items[0].channels{want}");
+        assert!(error.starts_with(&want), "{error}\nwanted {want}");
+    }
+}
+
+#[test]
+fn one_connection_may_be_closed() {
+    let parse = |item: Value| parse_batch(json!({"items": [item]}).to_string().as_bytes());
+    let connection = "x-1".to_owned();
+    assert_eq!(
+        parse(json!({"connection": "x-1", "action": "close", "other": 5})),
+        Ok(vec![Entry::Close { connection }])
+    );
+    for (item, want) in [
+        (
+            json!({"connection": 5, "action": "close"}),
+            "connection is a number; it must be a",
+        ),
+        (
+            json!({"connection": "x"}),
+            "action is missing; it must be 'close'",
+        ),
+        (
+            json!({"connection": "x", "action": "hint"}),
+            "action is 'hint'; it must be 'close'",
+        ),
+        (
+            json!({"connection": "x", "action": null}),
+            "action is null; it must be a string",
+        ),
+        (
+            json!({"action": "close"}),
+            "channel is missing; it must be a string, unless",
+        ),
+    ] {
+        let error = parse(item).unwrap_err().to_string();
+        let want = format!("items[0].{want}");
+        assert!(error.starts_with(&want), "{error}\nwanted {want}");
+    }
 }
 
 /// An item with this form must be refused with a text that begins so, after the form's path.

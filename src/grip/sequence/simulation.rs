@@ -155,7 +155,7 @@ impl World {
             no_seq: post.no_seq,
         };
         let now = Duration::from_millis(self.now);
-        let ttl = Duration::from_secs(60);
+        let ttl = Duration::from_mins(1);
         if ids
             .id
             .is_some_and(|id| self.cache.seen(CHANNEL, id, now, ttl))
