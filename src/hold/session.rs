@@ -206,7 +206,7 @@ impl LongPoll {
         answer::merged(&self.response, content).unwrap_or_else(|error| {
             if let Some(left_out) = UNFIT.hit(Instant::now()) {
                 let left_out = (left_out > 0).then_some(left_out);
-                let channel = &item.item().channel;
+                let channel = item.item().channels.first().map(String::as_str);
                 tracing::warn!(channel, %error, left_out, "item cannot answer a long-poll");
             }
             answer::bad_gateway(&if self.debug {

@@ -24,7 +24,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use self::{directory::Directory, inbox::Delivery};
+use self::{
+    directory::{Channel, Directory},
+    inbox::Delivery,
+};
 pub use self::{
     held::{Held, Holder},
     inbox::Inbox,
@@ -33,7 +36,7 @@ pub use self::{
     shard::{Ask, Progress, Shard},
     subscriber::Event,
 };
-use crate::grip::item::Item;
+use crate::grip::item::{Entry, Item};
 
 /// The channels of the whole process. Shared by all threads.
 #[derive(Debug)]
@@ -46,12 +49,13 @@ pub struct Hub {
     patience: Duration,
 }
 
-/// What became of one published item.
+/// What became of one published entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// How it went.
     pub status: Status,
-    /// Subscriptions of the modes the item has a form for, counted when it was sequenced.
+    /// Subscriptions of the modes the item has a form for, over all its channels, counted when it
+    /// was sequenced.
     pub connections: usize,
 }
 
@@ -83,18 +87,24 @@ impl Hub {
         }
     }
 
-    /// Publishes items in order, all or none. Returns when they are in every shard's inbox, not
+    /// Publishes entries in order, all or none. Returns when they are in every shard's inbox, not
     /// when they are written.
     ///
     /// # Errors
     /// [`Busy`] when there was no room in time; nothing was published.
-    pub async fn publish(&self, items: Vec<Item>) -> Result<Vec<Receipt>, Busy> {
-        let room = Arc::new(self.reserve(&items).await?);
-        Ok(self.sequence(items, Some(&room)))
+    pub async fn publish(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, Busy> {
+        let room = Arc::new(self.reserve(&entries).await?);
+        Ok(self.sequence(entries, Some(&room)))
     }
 
-    async fn reserve(&self, items: &[Item]) -> Result<OwnedSemaphorePermit, Busy> {
-        let bytes = items.iter().map(weight).sum::<usize>().min(self.capacity);
+    /// Everything may have missed something: forgets the last ids of all channels and has every
+    /// held connection ask its backend again.
+    pub fn recover(&self) {
+        // No channel has a last id and no held connection a way to ask yet.
+    }
+
+    async fn reserve(&self, entries: &[Entry]) -> Result<OwnedSemaphorePermit, Busy> {
+        let bytes = entries.iter().map(weight).sum::<usize>().min(self.capacity);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.room).acquire_many_owned(bytes);
         match tokio::time::timeout(self.patience, permit).await {
@@ -105,11 +115,19 @@ impl Hub {
 
     /// Gives each item its place in its channel and puts it into the inboxes; the shards are woken
     /// at the end, outside of every lock. Nothing here can fail.
-    fn sequence(&self, items: Vec<Item>, room: Option<&Arc<OwnedSemaphorePermit>>) -> Vec<Receipt> {
+    fn sequence(
+        &self,
+        entries: Vec<Entry>,
+        room: Option<&Arc<OwnedSemaphorePermit>>,
+    ) -> Vec<Receipt> {
         let mut woken = vec![false; self.inboxes.len()];
-        let receipts = items
+        let receipts = entries
             .into_iter()
-            .map(|item| self.enqueue(item, room, &mut woken))
+            .map(|entry| match entry {
+                Entry::Item(item) => self.enqueue(item, room, &mut woken),
+                // Connections are not known by their ids yet.
+                Entry::Close { .. } => Receipt::nobody(),
+            })
             .collect();
         for (inbox, _) in self.inboxes.iter().zip(woken).filter(|(_, woken)| *woken) {
             inbox.news.notify_one();
@@ -117,20 +135,39 @@ impl Hub {
         receipts
     }
 
+    /// The item is prepared once, whatever number of channels it goes to.
     fn enqueue(
         &self,
         item: Item,
         room: Option<&Arc<OwnedSemaphorePermit>>,
         woken: &mut [bool],
     ) -> Receipt {
-        let Some(channel) = self.directory.find(&item.channel) else {
-            return Receipt::nobody();
-        };
-        let (responses, streams) = (
-            item.formats.response.is_some(),
-            item.formats.stream.is_some(),
-        );
+        let names = item.channels.iter();
+        let channels: Vec<_> = names.filter_map(|name| self.directory.find(name)).collect();
         let item = Arc::new(Prepared::new(item));
+        let connections = channels
+            .iter()
+            .map(|channel| self.push(channel, &item, room, woken))
+            .sum();
+        if connections == 0 {
+            return Receipt::nobody();
+        }
+        Receipt {
+            status: Status::Sent,
+            connections,
+        }
+    }
+
+    /// Puts an item into one channel. Returns how many subscriptions it has a form for.
+    fn push(
+        &self,
+        channel: &Arc<Channel>,
+        item: &Arc<Prepared>,
+        room: Option<&Arc<OwnedSemaphorePermit>>,
+        woken: &mut [bool],
+    ) -> usize {
+        let formats = &item.item().formats;
+        let (responses, streams) = (formats.response.is_some(), formats.stream.is_some());
         let mut connections = 0;
         let mut state = channel.lock();
         state.published += 1;
@@ -141,23 +178,15 @@ impl Hub {
                 connections += here as usize;
                 woken[shard] = true;
                 self.inboxes[shard].push(Delivery {
-                    channel: Arc::clone(&channel),
+                    channel: Arc::clone(channel),
                     index: presence.index,
                     number: state.published,
-                    item: Arc::clone(&item),
+                    item: Arc::clone(item),
                     _room: room.cloned(),
                 });
             }
         }
-        drop(state);
-        if connections == 0 {
-            Receipt::nobody()
-        } else {
-            Receipt {
-                status: Status::Sent,
-                connections,
-            }
-        }
+        connections
     }
 
     /// Channels with subscribers now.
@@ -175,10 +204,11 @@ impl Receipt {
     }
 }
 
-/// What an item counts against the publish buffer, in bytes: its contents and what keeping it
-/// costs besides.
-fn weight(item: &Item) -> usize {
+/// What an entry counts against the publish buffer, in bytes: an item's contents, once, and what
+/// keeping it costs besides.
+fn weight(entry: &Entry) -> usize {
     use crate::grip::format::{ResponseBody, ResponseFormat, StreamFormat};
+    let Entry::Item(item) = entry else { return 0 };
     let stream = match &item.formats.stream {
         Some(StreamFormat::Send { content, .. }) => content.len(),
         _ => 0,
@@ -197,5 +227,6 @@ fn weight(item: &Item) -> usize {
         }
         _ => 0,
     };
-    512 + item.channel.len() + stream + response
+    let names: usize = item.channels.iter().map(|name| 256 + name.len()).sum();
+    256 + names + stream + response
 }

@@ -19,7 +19,7 @@ use crate::grip::{
     delivery::bare::Standing,
     format::{ResponseBody, ResponseContent, ResponseFormat, StreamFormat},
     instruct::{KeepAlive, KeepAliveMode, Mode},
-    item::Item,
+    item::{Entry, Item},
 };
 
 #[test]
@@ -167,7 +167,8 @@ impl World {
     }
 
     fn publish(&mut self) {
-        let batch: Vec<Item> = (0..=self.below(4)).map(|_| self.item()).collect();
+        let batch = (0..=self.below(4)).map(|_| Entry::Item(self.item()));
+        let batch = batch.collect();
         self.hub.sequence(batch, None);
     }
 
@@ -189,7 +190,7 @@ impl World {
         }
         let content = Bytes::from(text);
         let mut item = Item {
-            channel,
+            channels: vec![channel],
             ..Item::default()
         };
         item.formats.stream = Some(if close {
