@@ -83,6 +83,9 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         settings.timeouts.publish,
     ));
     let ready = Arc::new(AtomicBool::new(false));
+    let context =
+        control::Context::new(Arc::clone(&hub), Arc::clone(&settings), Arc::clone(&ready));
+    let context = Arc::new(context);
     let (notices, open) = (Arc::default(), Arc::default());
     let (stop, stopped) = watch::channel(false);
     let runtime = runtime::Builder::new_current_thread()
@@ -100,7 +103,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             routes: Arc::clone(&routes),
             hub: Arc::clone(&hub),
             shown: Arc::clone(&shown),
-            ready: Arc::clone(&ready),
+            control: Arc::clone(&context),
             notices: Arc::clone(&notices),
             open: Arc::clone(&open),
             places: Arc::clone(&places),
@@ -126,7 +129,8 @@ struct Core {
     hub: Arc<Hub>,
     /// Where gripd is, for the welcome page.
     shown: Arc<Shown>,
-    ready: Arc<AtomicBool>,
+    /// What the control connections of all cores share.
+    control: Arc<control::Context>,
     notices: Arc<hold::Notices>,
     /// Client connections of all cores.
     open: Arc<AtomicUsize>,
@@ -169,15 +173,9 @@ impl Core {
             let listener = TcpListener::from_std(listener)?;
             accepting.push(self.accept(listener, &front));
         }
-        let (hub, settings) = (Arc::clone(&self.hub), Arc::clone(&self.settings));
-        let context = Arc::new(control::Context::new(
-            hub,
-            settings,
-            Arc::clone(&self.ready),
-        ));
         for listener in control {
             let listener = TcpListener::from_std(listener)?;
-            tokio::task::spawn_local(control::serve(listener, Arc::clone(&context)));
+            tokio::task::spawn_local(control::serve(listener, Arc::clone(&self.control)));
         }
         tokio::select! {
             // An error means that the sender is gone, which is as good as a stop.
