@@ -119,6 +119,14 @@ orig_headers_need_mark = "A, B"
 accept_pushpin_route = true
 cdn_loop = "a \"b\" \\ 'c' ü"
 [grip]
+publish_rate = 7
+publish_burst = 8
+recover_concurrency = 9
+recover_rate = 10
+recover_jitter = "0.3s"
+link_backoff = "0.4s"
+update_delay = "0.5s"
+overflow = "latest"
 sig_iss = ""
 sig_key = ""
 key_dir = "keys"
@@ -140,6 +148,7 @@ publish_buffer = "2GiB"
 early_bytes = 0
 idle_upstream = 0
 [timeouts]
+send = "61s"
 connect = 1.5
 response = "2h"
 idle = "3d"

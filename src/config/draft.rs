@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    Fault, RouteSource, Secret, Settings, Severity,
+    Fault, RouteSource, Settings, Severity,
     keys::{self, Key},
     value::{self, Value},
 };
-use crate::grip::signature::Signer;
+use crate::grip::signature::{Signer, Verifier};
 
 /// Where something was said.
 #[derive(Clone, Copy, Debug)]
@@ -293,14 +293,9 @@ impl Draft {
             self.fault_of("grip.sig_key", message);
         }
         self.warn_of_the_known_key();
-        let Secret(key) = &self.settings.grip.upstream_key;
-        let Some(path) = key.strip_prefix("file:") else {
-            return;
-        };
-        let path = self.settings.grip.key_dir.join(path);
-        if let Err(why) = readable(&path) {
-            let path = path.display();
-            let message = format!("grip.upstream_key names {path}, which cannot be read: {why}");
+        let grip = &self.settings.grip;
+        if let Err(error) = Verifier::new(&grip.upstream_key.0, &grip.key_dir) {
+            let message = format!("grip.upstream_key: {error}; allowed: {UPSTREAM_KEY}");
             self.fault_of("grip.upstream_key", message);
         }
     }
@@ -342,6 +337,10 @@ impl Draft {
 
 /// What a signing key may be.
 const SIG_KEY: &str = "text, base64:... or file:... (a PEM private key, EC P-256 or RSA, or hex)";
+
+/// What a verifying key may be.
+const UPSTREAM_KEY: &str =
+    "text, base64:... or file:... (a PEM public key, EC P-256 or RSA, or hex)";
 
 /// What to name when several sources could be meant.
 fn origin(config: Option<&Path>) -> String {

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::{ForwardedFor, Secret, SetForwardedProtocol, Settings};
+use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings};
 
 /// One key of the tree.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,8 @@ pub(super) enum Slot {
     /// Lines, separated by line ends.
     Lines(fn(&mut Settings) -> &mut Vec<String>),
     Protocol(fn(&mut Settings) -> &mut SetForwardedProtocol),
+    /// What to do with slow clients.
+    Overflow(fn(&mut Settings) -> &mut OnOverflow),
     Forwarded(fn(&mut Settings) -> &mut ForwardedFor),
 }
 
@@ -310,6 +312,42 @@ pub const KEYS: &[Key] = &[
         "items that may be published at once in spite of publish_rate",
     ),
     key(
+        "grip",
+        "recover_concurrency",
+        Slot::Count(|s| &mut s.grip.recover_concurrency, 1, MANY),
+        "most recoveries (repeated requests, next links) that ask one backend at once",
+    ),
+    key(
+        "grip",
+        "recover_rate",
+        Slot::Small(|s| &mut s.grip.recover_rate, 0, 1_000_000),
+        "most recoveries that begin to ask one backend in a second; 0: no limit",
+    ),
+    key(
+        "grip",
+        "recover_jitter",
+        Slot::Time(|s| &mut s.grip.recover_jitter, ZERO, WEEK),
+        "most random delay before a recovery that is not urgent",
+    ),
+    key(
+        "grip",
+        "link_backoff",
+        Slot::Time(|s| &mut s.grip.link_backoff, MS, WEEK),
+        "the first pause after a next or gone link that failed; the next ones double",
+    ),
+    key(
+        "grip",
+        "update_delay",
+        Slot::Time(|s| &mut s.grip.update_delay, MS, WEEK),
+        "how long after its first subscription a channel's subscribers ask again",
+    ),
+    key(
+        "grip",
+        "overflow",
+        Slot::Overflow(|s| &mut s.grip.overflow),
+        "slow clients: close, keep the latest item of each channel, recover; auto: as fits",
+    ),
+    key(
         "limits",
         "request_head",
         Slot::Bytes(|s| &mut s.limits.request_head, KIB, 16 * MIB),
@@ -404,6 +442,12 @@ pub const KEYS: &[Key] = &[
         "idle_upstream",
         Slot::Time(|s| &mut s.timeouts.idle_upstream, ZERO, WEEK),
         "idle connections to backends are closed after this",
+    ),
+    key(
+        "timeouts",
+        "send",
+        Slot::Time(|s| &mut s.timeouts.send, MS, WEEK),
+        "how long a held client may take nothing while data waits for it",
     ),
     key(
         "timeouts",

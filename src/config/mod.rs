@@ -21,6 +21,8 @@ pub use self::{
     show::{Shown, quoted},
 };
 
+pub use crate::grip::overflow::OnOverflow;
+
 /// Everything that can be set.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -167,6 +169,18 @@ pub struct Grip {
     pub publish_rate: usize,
     /// Items that may come at once, while nothing else does. Default 1,000.
     pub publish_burst: usize,
+    /// Recoveries that ask one backend at once. Default 64.
+    pub recover_concurrency: usize,
+    /// Recoveries that begin to ask one backend in a second. Default 1,000; 0: no limit.
+    pub recover_rate: u32,
+    /// Most random delay before a recovery that is not urgent. Default 200 ms.
+    pub recover_jitter: Duration,
+    /// The first pause after a link that failed; the next ones double. Default 1 s.
+    pub link_backoff: Duration,
+    /// How long after its first subscription a channel's subscribers ask again. Default 1 s.
+    pub update_delay: Duration,
+    /// What becomes of a client that leaves more unread than it may.
+    pub overflow: OnOverflow,
 }
 
 /// Most of everything.
@@ -209,6 +223,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// Idle connections to backends are closed after this. Default 55 s.
     pub idle_upstream: Duration,
+    /// How long a held client may take nothing while data waits for it. Default 60 s.
+    pub send: Duration,
     /// How long a publish waits for room, and for `grip.publish_rate`, before it is refused with
     /// 503. Default 5 s.
     pub publish: Duration,
@@ -280,6 +296,12 @@ impl Default for Grip {
             update_on_first_subscription: true,
             publish_rate: 0,
             publish_burst: 1000,
+            recover_concurrency: 64,
+            recover_rate: 1000,
+            recover_jitter: Duration::from_millis(200),
+            link_backoff: Duration::from_secs(1),
+            update_delay: Duration::from_secs(1),
+            overflow: OnOverflow::Auto,
         }
     }
 }
@@ -310,6 +332,7 @@ impl Default for Timeouts {
             request_head: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
             idle_upstream: Duration::from_secs(55),
+            send: Duration::from_mins(1),
             publish: Duration::from_secs(5),
             peer_gone: Duration::from_mins(1),
             drain: Duration::from_secs(8),

@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use super::{
-    ForwardedFor, Secret, SetForwardedProtocol, Settings,
+    ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings,
     keys::{KEYS, Key, Slot},
     pushpin_conf,
     value::{duration_text, size_text},
@@ -44,6 +44,7 @@ impl Key {
                 list(addresses(at(settings), only_ports))
             }
             Slot::Words(at) => list(at(settings).clone()),
+            Slot::Overflow(at) => quoted(at(settings).name()),
             Slot::Protocol(at) => quoted(match at(settings) {
                 SetForwardedProtocol::Off => "off",
                 SetForwardedProtocol::ProtoOnly => "proto-only",
@@ -76,6 +77,7 @@ impl Key {
             Slot::Addresses(..) => "list of addresses".into(),
             Slot::Words(_) => "list of words".into(),
             Slot::Lines(_) => "list of route lines".into(),
+            Slot::Overflow(_) => OnOverflow::NAMES.map(|name| format!("`{name}`")).join(", "),
             Slot::Protocol(_) => "`off`, `proto-only` or `true`".into(),
             Slot::Forwarded(_) => "list of `truncate:N` and `append`".into(),
         }

@@ -227,8 +227,9 @@ fn faults_name_key_place_and_range() {
         ),
         (
             "[grip]\nupstream_key = \"file:k.pem\"",
-            "gripd.toml:2:1: grip.upstream_key names k.pem, which cannot be read: No such file or \
-             directory (os error 2)",
+            "gripd.toml:2:1: grip.upstream_key: key file k.pem cannot be read: No such file or \
+             directory (os error 2); allowed: text, base64:... or file:... (a PEM public key, EC \
+             P-256 or RSA, or hex)",
         ),
     ] {
         let folder = Folder::new().with("gripd.toml", text);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ForwardedFor, Secret, SetForwardedProtocol, Settings, keys::Slot};
+use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings, keys::Slot};
 
 /// What a source says about one key.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Re
         Slot::Secret(at) => *at(settings) = Secret(text.to_owned()),
         Slot::File(at) => *at(settings) = (!text.is_empty()).then(|| base.join(text)),
         Slot::Folder(at) => *at(settings) = base.join(text),
+        Slot::Overflow(at) => *at(settings) = overflow(text)?,
         Slot::Protocol(at) => *at(settings) = protocol(text)?,
         Slot::Addresses(..) | Slot::Words(_) | Slot::Lines(_) | Slot::Forwarded(_) => {}
     }
@@ -205,6 +206,11 @@ fn size_range(least: usize, most: usize) -> String {
 fn time_range(least: Duration, most: Duration) -> String {
     let [least, most] = [least, most].map(duration_text);
     format!("must be a time such as 500ms, 2s, 5m or 1h, from {least} to {most}")
+}
+
+fn overflow(text: &str) -> Result<OnOverflow, String> {
+    OnOverflow::parse(text)
+        .ok_or_else(|| format!("must be one of {}", OnOverflow::NAMES.join(", ")))
 }
 
 fn protocol(text: &str) -> Result<SetForwardedProtocol, String> {

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use super::{Cause, Forwarder, Prepared};
+use super::{Cause, Forwarder, prepare::Prepared};
 use crate::{
     routes::grammar::{Address, Route, Target},
     upstream::{Body, Reply, Upload, test_target},

@@ -75,6 +75,27 @@ pub async fn collect(answer: Answer, limit: usize) -> Result<Collected, Failure>
     Err(Failure::logged(cause, asked, route, target, debug))
 }
 
+impl Answer {
+    /// The head as [`collect`] gives it, with an empty body, and the body still to be read.
+    ///
+    /// # Errors
+    /// The body is encoded: it cannot be decoded piece by piece.
+    pub fn open(self) -> Result<(Response, Body), Failure> {
+        if codings(&self.head).is_empty() {
+            return Ok((response(&self.head, Bytes::new()), self.body));
+        }
+        let reason = "it is too long, or of unknown length".to_owned();
+        let cause = Cause::Encoding { reason };
+        Err(Failure::logged(
+            cause,
+            self.asked,
+            self.route,
+            self.target,
+            self.debug,
+        ))
+    }
+}
+
 enum Read {
     Whole(Bytes),
     /// More than the limit; nothing is lost.
@@ -84,13 +105,7 @@ enum Read {
 }
 
 async fn read(head: &Parts, body: &mut Body, limit: usize) -> Result<Read, Cause> {
-    let codings: Vec<String> = head
-        .headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .flat_map(tokens)
-        .filter(|coding| !coding.eq_ignore_ascii_case("identity"))
-        .collect();
+    let codings = codings(head);
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame?.into_data() else {
@@ -113,6 +128,14 @@ async fn read(head: &Parts, body: &mut Body, limit: usize) -> Result<Read, Cause
         Ok(None) => Ok(Read::TooLarge),
         Err(reason) => Err(Cause::Encoding { reason }),
     }
+}
+
+/// The body's codings, in the order they were applied.
+fn codings(head: &Parts) -> Vec<String> {
+    let all = head.headers.get_all(CONTENT_ENCODING).iter();
+    all.flat_map(tokens)
+        .filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+        .collect()
 }
 
 fn response(head: &Parts, body: Bytes) -> Response {

@@ -9,7 +9,7 @@ use std::{
 use http::Method;
 
 use crate::{
-    grip::instruct::InstructError,
+    grip::{filter::FilterError, instruct::InstructError},
     routes::grammar::Route,
     telemetry::limit::Every,
     upstream::{Error, Origin, UploadError, show_route},
@@ -85,6 +85,9 @@ pub enum Cause {
     /// Client: only gripd itself may send WebSocket events.
     #[error("clients may not send WebSocket events directly")]
     EventsNotAllowed,
+    /// Backend: a filter of the instruct cannot be applied to its own body.
+    #[error("the backend's instruct cannot be followed: filter error: {0}")]
+    Filter(FilterError),
     /// Backend: the instruct cannot be read.
     #[error("the backend's instruct cannot be followed: {0}")]
     Instruct(InstructError),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::headers::Headers;
-use crate::config::{Proxy, SetForwardedProtocol};
+use crate::config::{ForwardedFor, Proxy, SetForwardedProtocol};
 
 /// Does the request count as TLS: by its connection, or by what the client claims, if that is
 /// believed?
@@ -15,14 +15,8 @@ pub(super) fn is_secure(proxy: &Proxy, secure: bool, headers: &HeaderMap) -> boo
     secure || (proxy.accept_x_forwarded_protocol && claimed)
 }
 
-/// Sets the headers by the settings' rules.
-pub(super) fn forwarded(
-    headers: &mut Headers,
-    proxy: &Proxy,
-    secure: bool,
-    websocket: bool,
-    client: Option<IpAddr>,
-) {
+/// Tells the client's protocol by the settings' rules.
+pub(super) fn protocol(headers: &mut Headers, proxy: &Proxy, secure: bool, websocket: bool) {
     let set = proxy.set_x_forwarded_protocol;
     if proxy.accept_x_forwarded_protocol || set != SetForwardedProtocol::Off {
         headers.remove(PROTO);
@@ -35,7 +29,10 @@ pub(super) fn forwarded(
     if secure && set == SetForwardedProtocol::Both {
         headers.push(PROTOCOL, scheme);
     }
-    let rule = proxy.x_forwarded_for;
+}
+
+/// Tells the client's address by a rule.
+pub(super) fn addresses(headers: &mut Headers, rule: ForwardedFor, client: Option<IpAddr>) {
     let mut seen = headers.list(FOR);
     if let Some(most) = rule.truncate {
         seen.drain(..seen.len().saturating_sub(most));
@@ -55,7 +52,6 @@ mod tests {
     use SetForwardedProtocol::{Both, Off, ProtoOnly};
 
     use super::*;
-    use crate::config::ForwardedFor;
 
     fn map(list: &[(HeaderName, &'static str)]) -> HeaderMap {
         list.iter()
@@ -70,7 +66,8 @@ mod tests {
         let secure = is_secure(proxy, false, sent);
         let mut headers = Headers::of(sent);
         let client = client.map(|ip| ip.parse().unwrap());
-        forwarded(&mut headers, proxy, secure, false, client);
+        protocol(&mut headers, proxy, secure, false);
+        addresses(&mut headers, proxy.x_forwarded_for, client);
         [PROTO, PROTOCOL, FOR].map(|name| headers.list(name).join(", "))
     }
 

@@ -12,7 +12,7 @@ use http::{
 use crate::upstream::Upload;
 
 /// A list of headers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 /// How a request's body is framed.
@@ -27,7 +27,7 @@ pub(super) enum Framing {
 }
 
 /// What the client asks for with `Upgrade`, if it does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Upgrade(Option<HeaderValue>);
 
 impl Headers {
@@ -58,6 +58,11 @@ impl Headers {
     /// Puts one behind the others, in the place of all of its name.
     pub(super) fn push(&mut self, name: HeaderName, value: HeaderValue) {
         self.remove(&name);
+        self.0.push((name, value));
+    }
+
+    /// Puts one behind the others, beside those of its name.
+    pub(super) fn append(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.push((name, value));
     }
 

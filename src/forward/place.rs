@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 
 use http::{Method, header, request};
+use url::Url;
 
 use super::Asked;
 use crate::routes::grammar::Route;
 
 /// Host and path of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     /// Host and port, lower case; `localhost` when there is none.
     pub(super) authority: String,
@@ -43,6 +44,20 @@ impl Place {
             path: slashed(&without_dots(path)),
             authority,
             asterisk,
+        }
+    }
+
+    /// Reads it from an address.
+    pub(super) fn at(url: &Url) -> Self {
+        let host = url.host_str().unwrap_or_default().to_owned();
+        Self {
+            authority: match url.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.clone(),
+            },
+            host,
+            path: slashed(&without_dots(url.path())),
+            asterisk: false,
         }
     }
 

@@ -2,10 +2,12 @@
 //! and sends is known.
 
 mod answers;
+mod fetch;
 mod requests;
+mod share;
 mod stale;
 
-use std::{cell::RefCell, convert::Infallible, pin::Pin, rc::Rc};
+use std::{cell::RefCell, convert::Infallible, pin::Pin, rc::Rc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -20,7 +22,14 @@ use tokio::{
 };
 
 use super::*;
-use crate::{routes::table::Table, upstream::welcome::Publishing};
+use crate::{
+    grip,
+    routes::{
+        grammar::{Address, Target},
+        table::Table,
+    },
+    upstream::Error,
+};
 
 /// A client's request as hyper's server hands it on, with the client's end of the connection.
 struct Asked {
@@ -60,7 +69,7 @@ impl Forwarder {
         let asked = ask(raw).await;
         let client = Client {
             addr: Some([127, 0, 0, 1].into()),
-            secure: false,
+            ..Client::default()
         };
         let answer = self.forward(asked.head, asked.upload, &client).await;
         drop(asked.client);
@@ -89,11 +98,17 @@ async fn read_all(body: Body) -> Result<String, Error> {
 }
 
 fn forwarder(settings: Settings, route: Route) -> Forwarder {
-    let table = Table::of([route]);
-    let routes = Arc::new(ArcSwap::from_pointee(table));
-    let nobody = Rc::new(|_| Box::pin(std::future::ready(Ok(0_usize))) as Publishing);
-    let welcome = Welcome::new("http://localhost:1", "none", nobody);
-    Forwarder::new(Arc::new(settings), routes, welcome)
+    let common = Common::new(&settings);
+    let routes = Arc::new(ArcSwap::from_pointee(Table::of([route])));
+    Forwarder::new(Arc::new(settings), routes, common, welcome())
+}
+
+/// A welcome page that publishes to nobody.
+fn welcome() -> Welcome {
+    let nobody = Rc::new(|_| {
+        Box::pin(std::future::ready(Ok(0_usize))) as crate::upstream::welcome::Publishing
+    });
+    Welcome::new("http://localhost:1", "none", nobody)
 }
 
 /// A forwarder with one route, to these ports.
@@ -124,6 +139,15 @@ async fn listen() -> (TcpListener, u16) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, port)
+}
+
+/// The request without the signature, which differs from run to run.
+fn unsigned(request: &str) -> String {
+    let lines: Vec<_> = request
+        .split("\r\n")
+        .filter(|line| !line.to_ascii_lowercase().starts_with("grip-sig: "))
+        .collect();
+    lines.join("\r\n")
 }
 
 /// What a backend was asked, per connection.
@@ -185,10 +209,14 @@ async fn until_closed(stream: &mut TcpStream) {
     while !matches!(stream.read(&mut sink).await, Ok(0) | Err(_)) {}
 }
 
-/// Runs a test as a core of gripd runs: everything on one thread.
+/// Runs a test as a core of gripd runs: everything on one thread. One that waits in vain fails.
 fn local<'a>(test: impl Future<Output = ()> + 'a) -> Pin<Box<dyn Future<Output = ()> + 'a>> {
     let test = Box::pin(test);
-    Box::pin(async move { LocalSet::new().run_until(test).await })
+    let test = async move { LocalSet::new().run_until(test).await };
+    Box::pin(async move {
+        let ended = tokio::time::timeout(Duration::from_secs(20), test).await;
+        ended.expect("the test came to its end");
+    })
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: h.test\r\n\r\n";

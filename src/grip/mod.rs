@@ -5,6 +5,7 @@
 //! Source: the GRIP protocol, as Pushpin serves it.
 
 pub mod channel;
+pub mod connection;
 pub mod delivery;
 pub mod filter;
 pub mod format;
@@ -12,6 +13,7 @@ pub mod instruct;
 pub mod item;
 pub mod json;
 pub mod link;
+pub mod overflow;
 pub mod pace;
 mod patch;
 pub mod sequence;

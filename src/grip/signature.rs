@@ -1,4 +1,5 @@
-//! `Grip-Sig`: the token by which a backend knows that a request came through this proxy.
+//! `Grip-Sig`: the token by which a backend knows that a request came through this proxy, and by
+//! which this proxy knows that one came through another in front of it.
 //!
 //! A JWT with the claims `exp` and `iss` only. Reading the key is the one place of this room that
 //! touches a file: the key string may name one, and it is read once, at start or reload.
@@ -8,8 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, errors::Error};
-use serde_json::json;
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::Error,
+};
+use serde_json::{Value, json};
 
 use super::text::base64;
 
@@ -28,9 +31,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The key's file is neither PEM nor hex.
-    #[error(
-        "key file {path} has no key: it must hold a PEM private key (EC P-256 or RSA) or hex digits"
-    )]
+    #[error("key file {path} has no key: it must hold a PEM key (EC P-256 or RSA) or hex digits")]
     Content {
         /// The file.
         path: PathBuf,
@@ -41,6 +42,12 @@ pub enum KeyError {
     /// The PEM key is of a kind gripd does not sign with.
     #[error("key file {path} cannot sign: it must be an EC P-256 or RSA private key, unencrypted")]
     Unusable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The PEM key is of a kind gripd does not verify with.
+    #[error("key file {path} cannot verify: it must be an EC P-256 or RSA public key")]
+    Unverifying {
         /// The file.
         path: PathBuf,
     },
@@ -67,16 +74,9 @@ impl Signer {
         if iss.is_empty() || key.is_empty() {
             return Ok(None);
         }
-        let (key, alg) = if let Some(path) = key.strip_prefix("file:") {
-            from_file(&dir.join(path))?
-        } else if let Some(encoded) = key.strip_prefix("base64:") {
-            let secret = base64(encoded.as_bytes());
-            if secret.is_empty() {
-                return Err(KeyError::Empty);
-            }
-            (EncodingKey::from_secret(&secret), Algorithm::HS256)
-        } else {
-            (EncodingKey::from_secret(key.as_bytes()), Algorithm::HS256)
+        let (key, alg) = match Material::read(key, dir)? {
+            Material::Secret(secret) => (EncodingKey::from_secret(&secret), Algorithm::HS256),
+            Material::Pem(path, text) => private(&text).ok_or(KeyError::Unusable { path })?,
         };
         Ok(Some(Self {
             iss: iss.to_owned(),
@@ -96,27 +96,87 @@ impl Signer {
     }
 }
 
-fn from_file(path: &Path) -> Result<(EncodingKey, Algorithm), KeyError> {
-    let text = fs::read(path).map_err(|source| KeyError::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    if text.trim_ascii_start().starts_with(b"-----BEGIN") {
-        return from_pem(&text).ok_or_else(|| KeyError::Unusable {
-            path: path.to_owned(),
-        });
+/// Verifies the `Grip-Sig` tokens of another proxy.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+impl Verifier {
+    /// Reads the key, which is written as for [`Signer::new`]; a PEM key must be a public one.
+    /// `None` when `key` is empty: then nothing is verified.
+    ///
+    /// # Errors
+    /// The file cannot be read, or there is no key in it that can verify.
+    pub fn new(key: &str, dir: &Path) -> Result<Option<Self>, KeyError> {
+        if key.is_empty() {
+            return Ok(None);
+        }
+        let (key, alg) = match Material::read(key, dir)? {
+            Material::Secret(secret) => (DecodingKey::from_secret(&secret), Algorithm::HS256),
+            Material::Pem(path, text) => public(&text).ok_or(KeyError::Unverifying { path })?,
+        };
+        // Only the signature is the library's to judge: its clock is not ours, and its claims may
+        // be fractions.
+        let mut validation = Validation::new(alg);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        Ok(Some(Self { key, validation }))
     }
-    match hex(&text) {
-        Some(secret) => Ok((EncodingKey::from_secret(&secret), Algorithm::HS256)),
-        None => Err(KeyError::Content {
-            path: path.to_owned(),
-        }),
+
+    /// Is this token signed with the key, and good at `now`, in seconds since 1970? The algorithm
+    /// must be that of the key, and `exp` a whole number of seconds still ahead; who issued it
+    /// does not matter.
+    pub fn accepts(&self, token: &[u8], now: u64) -> bool {
+        let Ok(token) = decode::<Value>(token, &self.key, &self.validation) else {
+            return false;
+        };
+        let exp = token.claims.get("exp").and_then(Value::as_u64);
+        exp.is_some_and(|exp| now < exp)
+    }
+}
+
+/// A key as it was written, before it is known what it is for.
+enum Material {
+    Secret(Vec<u8>),
+    /// A file's name and its PEM text.
+    Pem(PathBuf, Vec<u8>),
+}
+
+impl Material {
+    fn read(key: &str, dir: &Path) -> Result<Self, KeyError> {
+        if let Some(path) = key.strip_prefix("file:") {
+            return Self::from_file(dir.join(path));
+        }
+        let Some(encoded) = key.strip_prefix("base64:") else {
+            return Ok(Self::Secret(key.as_bytes().to_vec()));
+        };
+        let secret = base64(encoded.as_bytes());
+        if secret.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        Ok(Self::Secret(secret.to_vec()))
+    }
+
+    fn from_file(path: PathBuf) -> Result<Self, KeyError> {
+        match fs::read(&path) {
+            Err(source) => Err(KeyError::File { path, source }),
+            Ok(text) if text.trim_ascii_start().starts_with(b"-----BEGIN") => {
+                Ok(Self::Pem(path, text))
+            }
+            Ok(text) => match hex(&text) {
+                Some(secret) => Ok(Self::Secret(secret)),
+                None => Err(KeyError::Content { path }),
+            },
+        }
     }
 }
 
 /// Tries the key as EC, then as RSA. A key counts once it has signed something: the library reads
 /// any curve and any length, and refuses them only then.
-fn from_pem(text: &[u8]) -> Option<(EncodingKey, Algorithm)> {
+fn private(text: &[u8]) -> Option<(EncodingKey, Algorithm)> {
     let ec = || EncodingKey::from_ec_pem(text).ok();
     let plain_ec = || sec1(text).map(|der| EncodingKey::from_ec_der(&der));
     let rsa = || EncodingKey::from_rsa_pem(text).ok();
@@ -127,6 +187,29 @@ fn from_pem(text: &[u8]) -> Option<(EncodingKey, Algorithm)> {
     encode(&Header::new(alg), &json!({}), &key).ok()?;
     Some((key, alg))
 }
+
+/// Tries the key as EC, then as RSA. There is nothing to try a public key on, so its curve is
+/// looked for; a private one is refused, since whoever only verifies should not have it.
+fn public(text: &[u8]) -> Option<(DecodingKey, Algorithm)> {
+    let pem = std::str::from_utf8(text).ok()?;
+    let (kind, body) = pem.trim_start().split_once("PUBLIC KEY-----")?;
+    let (body, _) = body.split_once("-----END")?;
+    if !matches!(kind, "-----BEGIN " | "-----BEGIN RSA ") {
+        return None;
+    }
+    let is_p256 = memchr::memmem::find(&base64(body.as_bytes()), &P256).is_some();
+    let ec = || {
+        is_p256
+            .then(|| DecodingKey::from_ec_pem(text).ok())
+            .flatten()
+    };
+    let rsa = || DecodingKey::from_rsa_pem(text).ok();
+    ec().map(|key| (key, Algorithm::ES256))
+        .or_else(|| rsa().map(|key| (key, Algorithm::RS256)))
+}
+
+/// The curve `prime256v1` as DER names it.
+const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
 /// The key of `openssl ecparam -genkey` (SEC 1, `EC PRIVATE KEY`) wrapped as PKCS #8 (RFC 5958),
 /// the only form the library takes. The curve is taken to be P-256.

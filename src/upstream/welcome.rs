@@ -166,7 +166,7 @@ fn message(body: &[u8]) -> Cow<'_, [u8]> {
 fn item(message: &[u8]) -> Item {
     let line = Bytes::from([message, b"\n"].concat());
     Item {
-        channel: CHANNEL.into(),
+        channels: vec![CHANNEL.into()],
         formats: Formats {
             response: Some(ResponseFormat::Send(ResponseContent {
                 code: 200,

@@ -2,15 +2,6 @@
 
 use super::*;
 
-/// The request without the signature, which differs from run to run.
-fn unsigned(request: &str) -> String {
-    let lines: Vec<_> = request
-        .split("\r\n")
-        .filter(|line| !line.to_ascii_lowercase().starts_with("grip-sig: "))
-        .collect();
-    lines.join("\r\n")
-}
-
 async fn seen_of(settings: Settings, route: impl FnOnce(u16) -> Route, raw: &str) -> String {
     let (port, seen) = backend(&[&[OK]]).await;
     let forwarder = forwarder(settings, route(port));
@@ -399,6 +390,31 @@ async fn the_test_target_answers_like_a_backend() {
             forwarder.text(raw).await,
             (400, "request too large\n".into())
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_tells_the_last_ids() {
+    local(async {
+        let (port, seen) = backend(&[&[OK]]).await;
+        let raw = "GET / HTTP/1.1\r\nHost: h\r\nGrip-Last: forged\r\nX-A: 1\r\n\r\n";
+        let asked = ask(raw).await;
+        let last = [("a", "1"), ("b c", "\"x\";"), ("n\n", "2")];
+        let last = last.map(|(channel, id)| (channel.to_owned(), id.to_owned()));
+        let client = Client {
+            last: &last,
+            ..Client::default()
+        };
+        let forwarder = to(&[port]);
+        let answer = forwarder.forward(asked.head, asked.upload, &client).await;
+        assert_eq!(read_all(answer.unwrap().body).await.unwrap(), "ok");
+        let expected = format!(
+            "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nGrip-Feature: {}\r\n\
+             Grip-Last: a; last-id=1\r\nGrip-Last: b c; last-id=\"x\";\r\n\r\n",
+            grip::FEATURES
+        );
+        assert_eq!(unsigned(&seen.borrow()[0][0]), expected);
     })
     .await;
 }

@@ -6,7 +6,6 @@
 //! only then what the item asks for. Source: GRIP's per-mode meaning of an item's forms and
 //! actions. Not here: the order of a channel's items, which all subscribers share.
 
-pub mod bare;
 mod form;
 #[cfg(test)]
 mod tests;

@@ -48,7 +48,7 @@ enum Action {
 
 fn item(ids: (Option<&str>, Option<&str>), action: &Action) -> Item {
     let mut item = Item {
-        channel: "a".to_owned(),
+        channels: vec!["a".to_owned()],
         id: ids.0.map(str::to_owned),
         prev_id: ids.1.map(str::to_owned),
         ..Item::default()

@@ -118,3 +118,95 @@ fn debug_text_hides_the_key() {
     );
     assert!(!text.contains("99, 104, 97"), "{text}");
 }
+
+fn accepted(token: &str, key: &str, now: u64) -> bool {
+    let verifier = Verifier::new(key, &keys()).unwrap().unwrap();
+    verifier.accepts(token.as_bytes(), now)
+}
+
+#[test]
+fn each_kind_of_key_verifies_what_it_signed() {
+    for (private, public) in [
+        ("changeme", "changeme"),
+        ("changeme", "base64:Y2hhbmdlbWU="),
+        ("file:ec-pkcs8.pem", "file:ec-public.pem"),
+        ("file:rsa-pkcs8.pem", "file:rsa-public.pem"),
+    ] {
+        let token = token(private);
+        assert!(accepted(&token, public, NOW), "{public}");
+        assert!(accepted(&token, public, NOW + 3599), "{public}");
+        assert!(!accepted(&token, public, NOW + 3600), "{public} is over");
+        assert!(!accepted(&token, "other", NOW), "{public}");
+        assert!(!accepted(&token[..token.len() - 2], public, NOW));
+    }
+    assert!(Verifier::new("", &keys()).unwrap().is_none());
+}
+
+#[test]
+fn the_keys_algorithm_decides_not_the_tokens() {
+    // The public key as a shared secret: a known forgery.
+    let public = fs::read(keys().join("rsa-public.pem")).unwrap();
+    let claims = json!({ "exp": NOW + 1 });
+    let header = Header::new(Algorithm::HS256);
+    let forged = encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap();
+    assert!(!accepted(&forged, "file:rsa-public.pem", NOW));
+    // `{"alg":"none","typ":"JWT"}` and `{"exp":4000000001}`, without a signature.
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJleHAiOjQwMDAwMDAwMDF9.";
+    for key in ["changeme", "file:ec-public.pem"] {
+        assert!(!accepted(none, key, NOW));
+        assert!(!accepted("", key, NOW));
+        assert!(!accepted("a.b.c", key, NOW));
+    }
+}
+
+#[test]
+fn exp_is_a_whole_number_ahead() {
+    let signed = |claims: &Value| {
+        let key = EncodingKey::from_secret(b"k");
+        encode(&Header::new(Algorithm::HS256), claims, &key).unwrap()
+    };
+    for (claims, expected) in [
+        (json!({ "exp": NOW + 1 }), true),
+        (
+            json!({ "exp": NOW + 1, "iss": "somebody", "aud": "x", "nbf": NOW + 9 }),
+            true,
+        ),
+        (json!({ "exp": NOW }), false),
+        (json!({ "exp": -1 }), false),
+        (json!({ "exp": 4_000_000_001.5 }), false),
+        (json!({ "exp": "4000000001" }), false),
+        (json!({ "iss": "pushpin" }), false),
+        (json!([]), false),
+    ] {
+        assert_eq!(accepted(&signed(&claims), "k", NOW), expected, "{claims}");
+    }
+}
+
+#[test]
+fn keys_that_cannot_verify_are_refused() {
+    let p384 = temporary(P384_PUBLIC);
+    let new = |key: &str| Verifier::new(key, &keys()).unwrap_err();
+    for key in [
+        "file:ec-pkcs8.pem",
+        "file:ec-sec1.pem",
+        "file:rsa-pkcs1.pem",
+    ] {
+        assert!(matches!(new(key), KeyError::Unverifying { .. }), "{key}");
+    }
+    let error = new(&format!("file:{}", p384.display()));
+    assert!(matches!(error, KeyError::Unverifying { .. }));
+    assert!(matches!(new("file:none.pem"), KeyError::File { .. }));
+    assert!(matches!(new("base64:"), KeyError::Empty));
+    let verifier = Verifier::new("changeme", &keys()).unwrap().unwrap();
+    let text = format!("{verifier:?}");
+    assert!(!text.contains("99, 104, 97"), "{text}");
+    fs::remove_file(p384).unwrap();
+}
+
+const P384_PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEmnwpYoMqpmjXGklbFSmKNzKgY5WGKJgN\n\
+9yfJtxfb0YfqWjuhQ5yw7Xvi3n8icOoaKZDLXOb40TC0n0uMC0XgSzkyu5VhRjEO\n\
+piUNqSUK6G7s+pLhutbO6o0Rn8CkHXM+\n\
+-----END PUBLIC KEY-----\n\
+";

@@ -8,6 +8,7 @@ use super::{
     target,
     token::{Prop, Section},
 };
+use crate::grip::overflow::OnOverflow;
 
 /// Every option of a condition. A target that has one of them gets a hint.
 pub(super) const OPTIONS: &[&str] = &[
@@ -26,6 +27,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "log_level",
     "no_grip",
     "orig_headers",
+    "overflow",
     "path_beg",
     "path_rem",
     "prefix",
@@ -56,6 +58,7 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
             || sign(&mut route, prop)
             || cross_origin(&mut route, prop, notes)?
             || later(&mut route, prop, notes)
+            || slow(&mut route, prop)?
             || timeouts(&mut route, prop)?;
         // `ssl` is both a condition's and a target's: what is left here is a target's alone.
         if !known {
@@ -216,6 +219,18 @@ fn later(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
     }
     note_later(notes, prop, "it has no effect");
     true
+}
+
+fn slow(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
+    if prop.name != "overflow" {
+        return Ok(false);
+    }
+    let Some(choice) = OnOverflow::parse(&prop.text) else {
+        let allowed = OnOverflow::NAMES.join(", ");
+        return Err(prop.error("unknown overflow", &allowed));
+    };
+    route.overflow = Some(choice);
+    Ok(true)
 }
 
 fn timeouts(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {

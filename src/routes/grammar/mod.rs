@@ -17,6 +17,8 @@ mod token;
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
+use crate::grip::overflow::OnOverflow;
+
 pub use self::line::{LineError, Note, Parsed, masked, parse_line, quoted};
 
 /// One line of the routes file: a condition, options, and the targets to try in order.
@@ -68,6 +70,8 @@ pub struct Route {
     pub no_grip: bool,
     /// `log_level=N`.
     pub log_level: Option<i32>,
+    /// gripd's own: `overflow=auto|close|latest|recover`; `None`: the setting's.
+    pub overflow: Option<OnOverflow>,
     /// gripd's own: `connect_timeout=SECONDS`, `response_timeout=SECONDS`, `idle_timeout=SECONDS`.
     pub timeouts: RouteTimeouts,
     /// Where requests go; the next is tried when one cannot be reached. At least one.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::grip::overflow::OnOverflow;
 
 fn parsed(line: &str) -> Parsed {
     match parse_line(line) {
@@ -158,7 +159,7 @@ fn every_option_of_a_condition_is_read() {
     let line = "h.test,id=i,proto=ws,ssl=yes,path_beg=/p,sig_iss=me,sig_key=\"k,1\",prefix=x-,\
                 orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco,jsonp_mode=basic,\
                 jsonp_cb=cb,jsonp_body=bd,jsonp_defcb=d,jsonp_defmethod=PUT,session,sockjs=/s,\
-                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=-1,connect_timeout=0.5,\
+                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=-1,overflow=latest,connect_timeout=0.5,\
                 response_timeout=30,idle_timeout=7 test";
     let text = |s: &str| Some(s.to_owned());
     assert_eq!(
@@ -191,6 +192,7 @@ fn every_option_of_a_condition_is_read() {
             headers: vec![("A".into(), "b c".into())],
             no_grip: true,
             log_level: Some(-1),
+            overflow: Some(OnOverflow::Latest),
             timeouts: RouteTimeouts {
                 connect: Some(Duration::from_millis(500)),
                 response: Some(Duration::from_secs(30)),

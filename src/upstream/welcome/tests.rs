@@ -102,7 +102,7 @@ async fn a_message_goes_to_channel_test_in_both_forms() {
         assert_eq!(status, 200, "{text}");
         assert_eq!(text, "{\"channel\":\"test\",\"connections\":2}\n");
         let item = item.unwrap();
-        assert_eq!(item.channel, "test");
+        assert_eq!(item.channels, ["test"]);
         let Some(StreamFormat::Send { content, .. }) = item.formats.stream else {
             panic!("no stream form");
         };

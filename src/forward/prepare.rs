@@ -1,0 +1,214 @@
+//! A request made ready for its backend: everything that is the same for every target, and the head
+//! for each.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Version, header, request};
+
+use super::{
+    Cause, Client, Forwarder, Location, Upload, UploadError,
+    forwarded::{addresses, protocol},
+    headers::{self, Framing, Headers, Upgrade},
+    last,
+    place::{self, Place},
+};
+use crate::{
+    config::Settings,
+    grip,
+    routes::grammar::{Route, Target},
+};
+
+/// How a client's request came.
+pub(super) struct Manner {
+    pub(super) upgrade: Upgrade,
+    /// Does it count as TLS?
+    pub(super) secure: bool,
+    /// Is the client a proxy that speaks GRIP itself?
+    pub(super) trusted: bool,
+}
+
+/// A request as it will go out, but for the `Host` of each target.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) method: Method,
+    pub(super) place: Place,
+    /// Path and query for the backend.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) headers: Headers,
+    pub(super) extensions: http::Extensions,
+    pub(super) upgrade: Upgrade,
+    /// Did the client say that it reads trailers?
+    pub(super) trailers: bool,
+    /// May the answer instruct gripd?
+    pub(super) obeys: bool,
+}
+
+impl Forwarder {
+    /// Everything about the request that is the same for every target. The order of the steps is
+    /// Pushpin's; what it changes shows in the order of the headers.
+    pub(super) fn prepare(
+        &self,
+        head: request::Parts,
+        place: Place,
+        manner: Manner,
+        route: &Arc<Route>,
+        client: &Client<'_>,
+    ) -> Prepared {
+        let proxy = &self.settings.proxy;
+        let Manner {
+            upgrade,
+            secure,
+            trusted,
+        } = manner;
+        let trailers = headers::accepts_trailers(&head.headers);
+        let mut headers = Headers::of(&head.headers);
+        headers.apply_route(&route.headers);
+        // A trusted client has marked them already.
+        if !(trusted && route.orig_headers) {
+            headers.mark_originals(route.orig_headers, &proxy.orig_headers_need_mark);
+        }
+        headers.strip_hop_by_hop();
+        if proxy.accept_pushpin_route {
+            headers.remove(PUSHPIN_ROUTE);
+        }
+        headers.add_to_cdn_loop(&proxy.cdn_loop);
+        let obeys = !trusted && !route.no_grip;
+        if !trusted {
+            headers.strip_grip();
+        }
+        if obeys {
+            self.announce(&mut headers, route, client.last);
+            let id = client
+                .connection
+                .map(|id| HeaderValue::from_str(&id.to_string()));
+            if let Some(Ok(id)) = id {
+                headers.push(GRIP_CONNECTION, id);
+            }
+        }
+        protocol(&mut headers, proxy, secure, upgrade.is_websocket());
+        let rule = if trusted {
+            proxy.x_forwarded_for_trusted
+        } else {
+            proxy.x_forwarded_for
+        };
+        addresses(&mut headers, rule, client.addr);
+        Prepared {
+            path: place.rewritten(route),
+            query: head.uri.query().map(str::to_owned),
+            method: head.method,
+            extensions: head.extensions,
+            place,
+            headers,
+            upgrade,
+            trailers,
+            obeys,
+        }
+    }
+
+    /// Says that gripd asks: who signs, what it can do, and what the client has already.
+    pub(super) fn announce(
+        &self,
+        headers: &mut Headers,
+        route: &Arc<Route>,
+        last: &[(String, String)],
+    ) {
+        if let Some(signature) = self.signatures.of(route, &self.settings) {
+            headers.push(GRIP_SIG, signature);
+        }
+        headers.push(GRIP_FEATURE, HeaderValue::from_static(grip::FEATURES));
+        for value in last::values(last) {
+            headers.append(GRIP_LAST, value);
+        }
+    }
+}
+
+impl Prepared {
+    /// The address the client asked for.
+    pub(super) fn url(&self, secure: bool) -> Option<Location> {
+        let place = &self.place;
+        Location::of(secure, &place.authority, &place.path, self.query.as_deref())
+    }
+
+    /// The head for one target: `Host` first, the client's headers in their order, ours, framing.
+    pub(super) fn head(
+        &self,
+        route: &Route,
+        target: &Target,
+        upload: &Upload,
+    ) -> Result<request::Parts, Cause> {
+        let asked = [target.host.as_deref(), route.as_host.as_deref()];
+        let named = asked
+            .into_iter()
+            .flatten()
+            .next()
+            .unwrap_or(&self.place.authority);
+        let host = HeaderValue::from_str(&place::host_header(named, target.ssl))
+            .map_err(|_| Cause::BadHost)?;
+        let target = match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        };
+        let uri = target.parse().map_err(|_| Cause::BadPath)?;
+        let (mut head, ()) = http::Request::new(()).into_parts();
+        head.method = self.method.clone();
+        head.uri = uri;
+        head.version = Version::HTTP_11;
+        let framing = Framing::of(&self.method, upload);
+        head.headers = self
+            .headers
+            .build(host, framing, &self.upgrade, self.trailers);
+        head.extensions = self.extensions.clone();
+        Ok(head)
+    }
+}
+
+/// Lets a chunked body that has already come be sent with its length: many a backend cannot read
+/// chunks.
+pub(super) async fn upload_ready(head: &request::Parts, upload: &Upload) {
+    if !upload.is_complete() && !head.headers.contains_key(header::CONTENT_LENGTH) {
+        upload.prefetch().await;
+    }
+}
+
+/// What is refused before any target is asked.
+pub(super) fn refused(
+    route: &Route,
+    head: &request::Parts,
+    upload: &Upload,
+    settings: &Settings,
+    trusted: bool,
+) -> Option<Cause> {
+    if head.method == Method::CONNECT {
+        return Some(Cause::NotThere { feature: "CONNECT" });
+    }
+    let is_events = head
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .and_then(|kind| kind.split(';').next())
+        .is_some_and(|kind| {
+            kind.trim()
+                .eq_ignore_ascii_case("application/websocket-events")
+        });
+    if is_events && !trusted && route.targets.iter().any(|target| target.over_http) {
+        return Some(Cause::EventsNotAllowed);
+    }
+    let length = head
+        .headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse::<u64>()
+        .ok()?;
+    let limit = settings.limits.request_body;
+    (limit > 0 && length > limit && !upload.is_complete())
+        .then(|| Cause::Upstream(UploadError::TooLarge { limit }.into()))
+}
+
+pub(super) const PUSHPIN_ROUTE: header::HeaderName =
+    header::HeaderName::from_static("pushpin-route");
+pub(super) const GRIP_SIG: header::HeaderName = header::HeaderName::from_static("grip-sig");
+const GRIP_FEATURE: header::HeaderName = header::HeaderName::from_static("grip-feature");
+const GRIP_CONNECTION: header::HeaderName = header::HeaderName::from_static("grip-connection");
+const GRIP_LAST: header::HeaderName = header::HeaderName::from_static("grip-last");
