@@ -191,6 +191,10 @@ fn status(to: &Name, status: Status) -> &'static str {
         (Status::Sent, _) => "sent",
         (Status::NoSubscribers, Name::Connection(_)) => "no-connection",
         (Status::NoSubscribers, _) => "no-subscribers",
+        (Status::Waiting, _) => "waiting",
+        (Status::Duplicate, _) => "duplicate",
+        (Status::SamePrevId, _) => "dropped: another item waits for the same prev-id",
+        (Status::TooManyWaiting, _) => "dropped: too many items of the channel wait",
     }
 }
 

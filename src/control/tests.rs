@@ -10,8 +10,8 @@ use tokio::{
 
 use super::*;
 use crate::{
-    grip::{delivery::bare::Standing, instruct::Mode},
-    hub::{Ask, Framing, Held, Holder},
+    grip::instruct::Mode,
+    hub::{Ask, Bounds, Framing, Held, Holder, Rules},
 };
 
 /// The port under test.
@@ -31,7 +31,12 @@ impl Port {
         change(&mut settings);
         let (limits, times) = (&settings.limits, &settings.timeouts);
         let (hub, ready) = (
-            Arc::new(Hub::new(1, limits.publish_buffer, times.publish)),
+            Arc::new(Hub::new(
+                1,
+                limits.publish_buffer,
+                times.publish,
+                Rules::default(),
+            )),
             Arc::new(AtomicBool::new(true)),
         );
         let mut context = Context::new(hub, Arc::new(settings), ready);
@@ -626,13 +631,10 @@ struct Subscriber {
 
 impl Subscriber {
     async fn of(port: &Port) -> Self {
-        let shard = Holder::new(&port.context.hub, 0, 1 << 20);
-        let held = shard.hold(&Ask {
-            mode: Mode::Stream,
+        let shard = Holder::new(&port.context.hub, 0, Bounds::default());
+        let held = shard.hold(Ask {
             framing: Framing::Bare,
-            channels: &[("a".to_owned(), Standing::default())],
-            timeout: Duration::from_mins(1),
-            keep_alive: None,
+            ..Ask::of(Mode::Stream, &["a"])
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;

@@ -11,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Ask, Event, Hub, Inbox, Progress, Shard, Wire, subscriber::Subscriber};
+use super::{
+    Ask, Bounds, Event, Hub, Inbox, Progress, Shard, Wire, outlet::Written, subscriber::Subscriber,
+};
+use crate::grip::filter::{self, Reply};
 
 /// One core's shard, shared by the tasks of its thread.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub struct Holder<W> {
     shard: RefCell<Shard<W>>,
     inbox: Arc<Inbox>,
     began: Instant,
-    /// The shard's loop sleeps until then (since it began).
+    /// The shard's loop sleeps until then (since the hub began).
     sleeps_until: RefCell<Option<Duration>>,
     /// Every hold has been ended; one that begins now ends at once.
     draining: Cell<bool>,
@@ -33,16 +36,22 @@ pub struct Held<W: Wire> {
 }
 
 impl<W: Wire> Holder<W> {
-    /// The shard number `index` of `hub`. `buffer`: most bytes that wait for one connection.
+    /// The shard number `index` of `hub`.
     ///
     /// # Panics
     /// When the hub has no such shard.
-    pub fn new(hub: &Hub, index: usize, buffer: usize) -> Rc<Self> {
-        let shard = Shard::new(index, Arc::clone(&hub.directory), buffer);
+    pub fn new(hub: &Hub, index: usize, bounds: Bounds) -> Rc<Self> {
+        let inbox = Arc::clone(&hub.inboxes[index]);
+        let shard = Shard::new(
+            index,
+            Arc::clone(&hub.directory),
+            Arc::clone(&inbox),
+            bounds,
+        );
         Rc::new(Self {
             shard: RefCell::new(shard),
-            inbox: Arc::clone(&hub.inboxes[index]),
-            began: Instant::now(),
+            inbox,
+            began: hub.began,
             sleeps_until: RefCell::new(None),
             draining: Cell::new(false),
         })
@@ -50,20 +59,26 @@ impl<W: Wire> Holder<W> {
 
     /// Holds a request: it is subscribed when this returns, and what is published from now on
     /// waits until [`Held::open`].
-    pub fn hold(self: &Rc<Self>, ask: &Ask<'_>) -> Held<W> {
+    pub fn hold(self: &Rc<Self>, ask: Ask<'_>) -> Held<W> {
         let now = self.began.elapsed();
+        let first = first_due(&ask, now);
         let slot = self.shard.borrow_mut().subscribe(ask, now);
-        if self.draining.get() {
-            self.shard.borrow_mut().end(slot);
-        }
-        self.rouse(
-            now + ask
-                .timeout
-                .min(ask.keep_alive.map_or(ask.timeout, |alive| alive.timeout)),
-        );
+        self.settled(slot, first);
         Held {
             holder: Rc::clone(self),
             slot,
+        }
+    }
+
+    /// Sees to it that the loop looks after a new hold, or ends it when the server is stopping.
+    fn settled(&self, slot: u32, first: Duration) {
+        if self.draining.get() {
+            self.shard.borrow_mut().end(slot);
+        }
+        if self.inbox.is_empty() && !self.shard.borrow().has_work() {
+            self.rouse(first);
+        } else {
+            self.inbox.bell.notify_one();
         }
     }
 
@@ -72,14 +87,14 @@ impl<W: Wire> Holder<W> {
     pub fn drain(&self) {
         self.draining.set(true);
         let mut shard = self.shard.borrow_mut();
-        shard.catch_up(&self.inbox, self.began.elapsed());
+        shard.catch_up(self.began.elapsed());
         shard.end_all();
     }
 
     /// Wakes the loop when it would sleep past `due`.
     fn rouse(&self, due: Duration) {
         if self.sleeps_until.borrow().is_none_or(|until| due < until) {
-            self.inbox.news.notify_one();
+            self.inbox.bell.notify_one();
         }
     }
 
@@ -99,25 +114,16 @@ impl<W: Wire> Holder<W> {
     fn work(&self) -> Progress {
         let start = Instant::now();
         let mut shard = self.shard.borrow_mut();
-        let progress = shard.work(&self.inbox, start - self.began, || start.elapsed() > TURN);
-        let overflows = shard.take_overflows();
-        if overflows > 0 {
-            tracing::warn!(
-                connections = overflows,
-                "closing connections that left more unread than limits.connection_buffer allows: \
-                 raise it, or send less"
-            );
-        }
-        progress
+        shard.work(start - self.began, || start.elapsed() > TURN)
     }
 
     async fn sleep(&self, next: Option<Duration>) {
         self.sleeps_until.replace(next);
         match next {
-            None => self.inbox.news.notified().await,
+            None => self.inbox.bell.notified().await,
             Some(next) => {
                 let until = tokio::time::Instant::from_std(self.began + next);
-                let _ = tokio::time::timeout_at(until, self.inbox.news.notified()).await;
+                let _ = tokio::time::timeout_at(until, self.inbox.bell.notified()).await;
             }
         }
         self.sleeps_until.replace(Some(Duration::ZERO));
@@ -130,21 +136,91 @@ impl<W: Wire> Held<W> {
         self.holder.shard.borrow_mut().open(self.slot, wire, first);
     }
 
-    /// What became of the request, once it is over. Meanwhile goes on writing what waits when the
+    /// What is asked of the request's session: after [`Event::Recover`] and [`Event::Ask`] the
+    /// hold goes on, after all others it is over. Meanwhile goes on writing what waits when the
     /// socket was full.
     pub fn poll(&self, context: &mut Context<'_>) -> Poll<Event> {
-        self.with(|subscriber| {
-            loop {
-                if let Some(event) = subscriber.take_event(context.waker()) {
-                    return Poll::Ready(event);
-                }
-                match subscriber.outlet.poll_drain(context) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(written) => subscriber.written(&written),
-                }
+        loop {
+            let found = self.with(|subscriber| subscriber.take_event(context.waker()));
+            match found {
+                None => return Poll::Ready(Event::Broken),
+                Some(Some(event)) => return Poll::Ready(event),
+                Some(None) => {}
+            }
+            match self.poll_drain(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) => {}
+            }
+        }
+    }
+
+    /// Goes on writing what waits; ready whenever that came to something.
+    fn poll_drain(&self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(drained) = self.with(|subscriber| subscriber.outlet.poll_drain(context)) else {
+            return Poll::Ready(());
+        };
+        drained.map(|written| {
+            let mut shard = self.holder.shard.borrow_mut();
+            shard.written(self.slot, &written);
+            if written == Written::All {
+                shard.cleared(self.slot);
             }
         })
-        .unwrap_or(Poll::Ready(Event::Broken))
+    }
+
+    /// Keeps items from now on: the session asks the backend of its own accord.
+    pub fn pause(&self) {
+        self.holder.shard.borrow_mut().pause(self.slot);
+    }
+
+    /// Goes on, with the subscriptions of another instruct.
+    pub fn resume(&self, ask: Ask<'_>) {
+        let now = self.holder.began.elapsed();
+        let first = first_due(&ask, now);
+        self.holder.shard.borrow_mut().resume(self.slot, ask, now);
+        self.holder.settled(self.slot, first);
+    }
+
+    /// Goes on with the backend's reply to a filter's question.
+    pub fn answer(&self, ask: filter::Ask, reply: &Reply<'_>) {
+        self.holder.shard.borrow_mut().answer(self.slot, ask, reply);
+        self.holder.inbox.bell.notify_one();
+    }
+
+    /// Appends bytes of the session's own to a stream.
+    pub fn append(&self, content: &Bytes) {
+        self.holder
+            .shard
+            .borrow_mut()
+            .append_own(self.slot, content);
+    }
+
+    /// Ends a stream properly; [`Event::Ended`] tells when its last byte is out.
+    pub fn end(&self) {
+        self.holder.shard.borrow_mut().end(self.slot);
+    }
+
+    /// Ready when no more than `limit` bytes wait for the client, or the hold is over.
+    pub fn poll_room(&self, limit: usize, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let waits = self.with(|one| !one.is_over() && one.outlet.waiting() > limit);
+            if waits != Some(true) {
+                return Poll::Ready(());
+            }
+            if self.poll_drain(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// The ids up to which the client has its channels, by unprefixed name: for `Grip-Last`.
+    pub fn last_ids(&self) -> Vec<(String, String)> {
+        self.holder.shard.borrow().last_ids(self.slot)
+    }
+
+    /// Takes the socket back, and stays subscribed.
+    pub fn take_wire(&self) -> Option<W> {
+        self.with(|subscriber| subscriber.outlet.close()).flatten()
     }
 
     /// Uses the socket, if it is here.
@@ -171,6 +247,13 @@ impl<W: Wire> Drop for Held<W> {
     fn drop(&mut self) {
         self.holder.shard.borrow_mut().leave(self.slot);
     }
+}
+
+/// When a hold has to be looked at first.
+fn first_due(ask: &Ask<'_>, now: Duration) -> Duration {
+    let keep_alive = ask.keep_alive.map(|keep_alive| keep_alive.timeout);
+    let times = [Some(ask.timeout), keep_alive, ask.link];
+    now + times.into_iter().flatten().min().unwrap_or_default()
 }
 
 /// How long a shard works before others have their turn.

@@ -1,4 +1,5 @@
-//! A shard's inbox: what was published for its subscribers and not yet taken by it.
+//! A shard's inbox: what was published for its subscribers and not yet taken by it, and what its
+//! channels want done in the same order.
 
 use std::sync::Arc;
 
@@ -6,6 +7,39 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{directory::Channel, prepared::Prepared};
+use crate::grip::connection::ConnectionId;
+
+/// An item on its way, with its share of the publish buffer.
+#[derive(Clone, Debug)]
+pub(super) struct Ordered {
+    pub(super) item: Arc<Prepared>,
+    /// Given back by the last shard that takes the item.
+    pub(super) _room: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+/// One thing for one shard.
+#[derive(Debug)]
+pub(super) enum News {
+    /// An item was published.
+    Item(Delivery),
+    /// The channel's subscribers ask their backends again.
+    Update {
+        channel: Arc<Channel>,
+        /// Where the shard kept the channel when this was said.
+        index: u32,
+    },
+    /// A subscriber came with another idea of the channel's last id than the channel has. Stands
+    /// behind the items that were published before it came.
+    Check {
+        channel: Arc<Channel>,
+        slot: u32,
+        serial: u32,
+        /// The channel's last id when it came.
+        last_id: String,
+    },
+    /// A single connection is to be closed.
+    Close(ConnectionId),
+}
 
 /// One item for one shard.
 #[derive(Debug)]
@@ -15,28 +49,33 @@ pub(super) struct Delivery {
     pub(super) index: u32,
     /// The item's number in its channel.
     pub(super) number: u64,
-    pub(super) item: Arc<Prepared>,
-    /// The item's share of the publish buffer; given back by the last shard that takes it.
-    pub(super) _room: Option<Arc<OwnedSemaphorePermit>>,
+    pub(super) ordered: Ordered,
 }
 
-/// Bounded by the publish buffer, of which every delivery holds its share.
+/// Bounded by the publish buffer, of which every item holds its share; the rest is one small entry
+/// per subscriber or channel at most.
 #[derive(Debug, Default)]
 pub struct Inbox {
-    deliveries: Mutex<Vec<Delivery>>,
-    pub(super) news: Notify,
+    news: Mutex<Vec<News>>,
+    pub(super) bell: Notify,
+}
+
+impl Delivery {
+    pub(super) fn item(&self) -> &Arc<Prepared> {
+        &self.ordered.item
+    }
 }
 
 impl Inbox {
-    pub(super) fn push(&self, delivery: Delivery) {
-        self.deliveries.lock().push(delivery);
+    pub(super) fn push(&self, news: News) {
+        self.news.lock().push(news);
     }
 
-    pub(super) fn take(&self) -> Vec<Delivery> {
-        std::mem::take(&mut self.deliveries.lock())
+    pub(super) fn take(&self) -> Vec<News> {
+        std::mem::take(&mut self.news.lock())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.deliveries.lock().is_empty()
+        self.news.lock().is_empty()
     }
 }

@@ -5,10 +5,13 @@
 //! in it through [`Held`]. The hub knows outlets and mailboxes; what a held request means to its
 //! client is its session's affair.
 
+mod careful;
+mod clock;
 mod directory;
 mod held;
 mod inbox;
 mod outlet;
+mod piece;
 mod prepared;
 mod shard;
 mod subscriber;
@@ -20,42 +23,69 @@ mod simulation;
 #[cfg(test)]
 mod stress;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::{
-    directory::{Channel, Directory},
-    inbox::Delivery,
+    directory::{Channel, Directory, State},
+    inbox::{Delivery, News, Ordered},
 };
 pub use self::{
     held::{Held, Holder},
     inbox::Inbox,
-    outlet::{Framing, Wire},
+    outlet::Wire,
+    piece::Framing,
     prepared::Prepared,
-    shard::{Ask, Progress, Shard},
-    subscriber::Event,
+    shard::{Ask, Bounds, Progress, Shard},
+    subscriber::{Event, Overflow, Question, Why},
 };
-use crate::grip::item::{Entry, Item};
+use crate::grip::{
+    connection::ConnectionId,
+    item::{Entry, Item},
+    sequence::{IdCache, Verdict, WhyDropped},
+};
 
 /// The channels of the whole process. Shared by all threads.
 #[derive(Debug)]
 pub struct Hub {
     directory: Arc<Directory>,
     inboxes: Box<[Arc<Inbox>]>,
+    /// Ids seen, in stripes by channel.
+    ids: Box<[Mutex<IdCache>]>,
+    stripes: RandomState,
     /// Bytes that may still be published before a shard has to take some.
     room: Arc<Semaphore>,
     capacity: usize,
     patience: Duration,
+    began: Instant,
 }
 
-/// What became of one published entry.
+/// What channels go by.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// How long an item waits for the one before it.
+    pub message_wait: Duration,
+    /// How long an id is remembered, so that its second item is dropped. Zero: not at all.
+    pub id_cache_ttl: Duration,
+    /// How long a channel is remembered after its last long-poll.
+    pub subscription_linger: Duration,
+    /// How long after its first subscription a channel's subscribers ask their backends again.
+    pub first_update: Option<Duration>,
+}
+
+/// What became of one published item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// How it went.
     pub status: Status,
-    /// Subscriptions of the modes the item has a form for, over all its channels, counted when it
-    /// was sequenced.
+    /// Subscriptions of the modes the item has a form for, counted when it was sequenced.
     pub connections: usize,
 }
 
@@ -66,6 +96,14 @@ pub enum Status {
     Sent,
     /// Nobody is subscribed.
     NoSubscribers,
+    /// It waits for the item before it.
+    Waiting,
+    /// Its id was published on this channel a short while ago.
+    Duplicate,
+    /// Another item waits for the same one before it.
+    SamePrevId,
+    /// Too many items of this channel wait already.
+    TooManyWaiting,
 }
 
 /// The publish buffer stayed full for the whole time a publish may wait.
@@ -76,35 +114,89 @@ pub struct Busy;
 impl Hub {
     /// A hub for `shards` shards. `capacity`: most bytes published and not yet taken by every
     /// shard; `patience`: how long a publish waits for room.
-    pub fn new(shards: usize, capacity: usize, patience: Duration) -> Self {
+    pub fn new(shards: usize, capacity: usize, patience: Duration, rules: Rules) -> Self {
         let capacity = capacity.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
         Self {
-            directory: Arc::new(Directory::new(shards)),
+            directory: Arc::new(Directory::new(shards, rules)),
             inboxes: (0..shards).map(|_| Arc::default()).collect(),
+            ids: (0..STRIPES)
+                .map(|_| Mutex::new(IdCache::new(IDS / STRIPES)))
+                .collect(),
+            stripes: RandomState::new(),
             room: Arc::new(Semaphore::new(capacity)),
             capacity,
             patience,
+            began: Instant::now(),
         }
     }
 
-    /// Publishes entries in order, all or none. Returns when they are in every shard's inbox, not
+    /// Publishes items in order, all or none. Returns when they are in every shard's inbox, not
     /// when they are written.
     ///
     /// # Errors
     /// [`Busy`] when there was no room in time; nothing was published.
     pub async fn publish(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, Busy> {
-        let room = Arc::new(self.reserve(&entries).await?);
-        Ok(self.sequence(entries, Some(&room)))
+        let room = self.reserve(&entries).await?;
+        Ok(self.sequence(entries, Some(room), self.began.elapsed()))
     }
 
-    /// Everything may have missed something: forgets the last ids of all channels and has every
-    /// held connection ask its backend again.
+    /// Forgets every channel's last id, and has everybody ask their backends again.
     pub fn recover(&self) {
-        // No channel has a last id and no held connection a way to ask yet.
+        let mut woken = vec![false; self.inboxes.len()];
+        for channel in self.directory.all() {
+            let mut state = channel.lock();
+            state.order.forget();
+            self.update(&channel, &state, &mut woken);
+        }
+        self.wake(&woken);
+    }
+
+    /// Acts on what channels wait for, for ever: one task of the process.
+    pub async fn keep_time(&self) {
+        loop {
+            self.tick(self.began.elapsed());
+            let news = self.directory.clock.news.notified();
+            match self.directory.clock.next() {
+                None => news.await,
+                Some(next) => {
+                    let until = self.began + Duration::from_millis(next);
+                    let _ = tokio::time::timeout_at(until.into(), news).await;
+                }
+            }
+        }
+    }
+
+    /// Acts on what is due by `now` (since the hub began).
+    fn tick(&self, now: Duration) {
+        let millis = shard::millis(now);
+        let mut woken = vec![false; self.inboxes.len()];
+        let mut released = Vec::new();
+        for channel in self.directory.clock.due(millis) {
+            let mut state = channel.lock();
+            state.told();
+            if state.is_dead() {
+                continue;
+            }
+            state.order.expire(now, &mut released);
+            for item in released.drain(..) {
+                self.send(&channel, &mut state, &item, &mut woken);
+            }
+            if state.take_update(millis) {
+                self.update(&channel, &state, &mut woken);
+            }
+            if let Some(mut state) = self.directory.end_linger(&channel, state, millis) {
+                self.directory.arm(&channel, &mut state);
+            }
+        }
+        self.wake(&woken);
     }
 
     async fn reserve(&self, entries: &[Entry]) -> Result<OwnedSemaphorePermit, Busy> {
-        let bytes = entries.iter().map(weight).sum::<usize>().min(self.capacity);
+        let items = entries.iter().filter_map(|entry| match entry {
+            Entry::Item(item) => Some(item),
+            Entry::Close { .. } => None,
+        });
+        let bytes = items.map(weight).sum::<usize>().min(self.capacity);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.room).acquire_many_owned(bytes);
         match tokio::time::timeout(self.patience, permit).await {
@@ -113,102 +205,188 @@ impl Hub {
         }
     }
 
-    /// Gives each item its place in its channel and puts it into the inboxes; the shards are woken
-    /// at the end, outside of every lock. Nothing here can fail.
+    /// Gives each item its place in its channels and puts it into the inboxes; the shards are woken
+    /// at the end, outside of every lock. Nothing here can fail. `now`: since the hub began.
     fn sequence(
         &self,
         entries: Vec<Entry>,
-        room: Option<&Arc<OwnedSemaphorePermit>>,
+        mut room: Option<OwnedSemaphorePermit>,
+        now: Duration,
     ) -> Vec<Receipt> {
         let mut woken = vec![false; self.inboxes.len()];
+        let mut released = Vec::new();
         let receipts = entries
             .into_iter()
             .map(|entry| match entry {
-                Entry::Item(item) => self.enqueue(item, room, &mut woken),
-                // Connections are not known by their ids yet.
-                Entry::Close { .. } => Receipt::nobody(),
+                Entry::Close { connection } => self.close(&connection),
+                Entry::Item(item) => {
+                    // Each its own share: one that waits keeps no more than that.
+                    let share = room.as_mut().and_then(|room| room.split(weight(&item)));
+                    let ordered = Ordered {
+                        item: Arc::new(Prepared::new(item)),
+                        _room: share.map(Arc::new),
+                    };
+                    let names = ordered.item.item().channels.iter();
+                    let receipts = names
+                        .map(|name| self.enqueue(name, &ordered, now, &mut released, &mut woken));
+                    receipts
+                        .reduce(Receipt::and)
+                        .unwrap_or_else(|| Receipt::unsent(Status::NoSubscribers))
+                }
             })
             .collect();
-        for (inbox, _) in self.inboxes.iter().zip(woken).filter(|(_, woken)| *woken) {
-            inbox.news.notify_one();
-        }
+        self.wake(&woken);
         receipts
     }
 
-    /// The item is prepared once, whatever number of channels it goes to.
+    /// Puts an item into the order of one channel, and sends on what may go.
     fn enqueue(
         &self,
-        item: Item,
-        room: Option<&Arc<OwnedSemaphorePermit>>,
+        name: &str,
+        ordered: &Ordered,
+        now: Duration,
+        released: &mut Vec<Ordered>,
         woken: &mut [bool],
     ) -> Receipt {
-        let names = item.channels.iter();
-        let channels: Vec<_> = names.filter_map(|name| self.directory.find(name)).collect();
-        let item = Arc::new(Prepared::new(item));
-        let connections = channels
-            .iter()
-            .map(|channel| self.push(channel, &item, room, woken))
-            .sum();
-        if connections == 0 {
-            return Receipt::nobody();
+        let item = ordered.item.item();
+        if let Some(id) = &item.id
+            && self.is_repeated(name, id, now)
+        {
+            return Receipt::unsent(Status::Duplicate);
         }
-        Receipt {
-            status: Status::Sent,
-            connections,
+        let Some(channel) = self.directory.find(name) else {
+            return Receipt::unsent(Status::NoSubscribers);
+        };
+        let mut state = channel.lock();
+        let wait = self.directory.rules.message_wait;
+        let verdict = state
+            .order
+            .offer(item.ids(), ordered.clone(), now, wait, released);
+        let mut connections = 0;
+        for (index, next) in released.drain(..).enumerate() {
+            let sent = self.send(&channel, &mut state, &next, woken);
+            connections = if index == 0 { sent } else { connections };
+        }
+        self.directory.arm(&channel, &mut state);
+        drop(state);
+        match verdict {
+            Verdict::Sent if connections == 0 => Receipt::unsent(Status::NoSubscribers),
+            Verdict::Sent => Receipt {
+                status: Status::Sent,
+                connections,
+            },
+            Verdict::Waiting => Receipt::unsent(Status::Waiting),
+            Verdict::Dropped(WhyDropped::SamePrevId) => Receipt::unsent(Status::SamePrevId),
+            Verdict::Dropped(WhyDropped::Full) => Receipt::unsent(Status::TooManyWaiting),
         }
     }
 
-    /// Puts an item into one channel. Returns how many subscriptions it has a form for.
-    fn push(
+    /// Was this id published on this channel a short while ago?
+    fn is_repeated(&self, channel: &str, id: &str, now: Duration) -> bool {
+        let ttl = self.directory.rules.id_cache_ttl;
+        if ttl.is_zero() {
+            return false;
+        }
+        let hash = usize::try_from(self.stripes.hash_one(channel) % STRIPES as u64).unwrap_or(0);
+        self.ids[hash].lock().seen(channel, id, now, ttl)
+    }
+
+    /// Puts an item into the inboxes of the shards that have subscribers for it, under the
+    /// channel's lock; returns how many subscriptions that are.
+    fn send(
         &self,
         channel: &Arc<Channel>,
-        item: &Arc<Prepared>,
-        room: Option<&Arc<OwnedSemaphorePermit>>,
+        state: &mut State,
+        ordered: &Ordered,
         woken: &mut [bool],
     ) -> usize {
-        let formats = &item.item().formats;
+        let formats = &ordered.item.item().formats;
         let (responses, streams) = (formats.response.is_some(), formats.stream.is_some());
-        let mut connections = 0;
-        let mut state = channel.lock();
         state.published += 1;
+        let mut connections = 0;
         for (shard, presence) in state.presence.iter().enumerate() {
             let here =
                 u32::from(responses) * presence.responses + u32::from(streams) * presence.streams;
             if here > 0 {
                 connections += here as usize;
                 woken[shard] = true;
-                self.inboxes[shard].push(Delivery {
+                self.inboxes[shard].push(News::Item(Delivery {
                     channel: Arc::clone(channel),
                     index: presence.index,
                     number: state.published,
-                    item: Arc::clone(item),
-                    _room: room.cloned(),
-                });
+                    ordered: ordered.clone(),
+                }));
             }
         }
         connections
     }
 
-    /// Channels with subscribers now.
+    /// Has a channel's subscribers ask their backends again.
+    fn update(&self, channel: &Arc<Channel>, state: &State, woken: &mut [bool]) {
+        for (shard, presence) in state.presence.iter().enumerate() {
+            if !presence.is_empty() {
+                woken[shard] = true;
+                self.inboxes[shard].push(News::Update {
+                    channel: Arc::clone(channel),
+                    index: presence.index,
+                });
+            }
+        }
+    }
+
+    /// Has the connection of this id closed, if it is held by the shard that the id names.
+    fn close(&self, connection: &str) -> Receipt {
+        let connection = ConnectionId::parse(connection);
+        let inbox = connection.and_then(|id| self.inboxes.get(id.shard()));
+        let (Some(connection), Some(inbox)) = (connection, inbox) else {
+            return Receipt::unsent(Status::NoSubscribers);
+        };
+        inbox.push(News::Close(connection));
+        inbox.bell.notify_one();
+        Receipt::unsent(Status::Sent)
+    }
+
+    fn wake(&self, woken: &[bool]) {
+        for (inbox, _) in self.inboxes.iter().zip(woken).filter(|(_, woken)| **woken) {
+            inbox.bell.notify_one();
+        }
+    }
+
+    /// Channels with subscribers now, and those that linger.
     pub fn channels(&self) -> usize {
         self.directory.len()
     }
 }
 
 impl Receipt {
-    fn nobody() -> Self {
+    /// What became of an item on two channels.
+    fn and(self, other: Self) -> Self {
+        let status = match (self.status, other.status) {
+            (Status::Sent, _) | (_, Status::NoSubscribers) => self.status,
+            (_, status) => status,
+        };
         Self {
-            status: Status::NoSubscribers,
+            status,
+            connections: self.connections + other.connections,
+        }
+    }
+
+    fn unsent(status: Status) -> Self {
+        Self {
+            status,
             connections: 0,
         }
     }
 }
 
-/// What an entry counts against the publish buffer, in bytes: an item's contents, once, and what
+/// Most ids that are remembered, and in how many parts with a lock of their own.
+const IDS: usize = 1_000_000;
+const STRIPES: usize = 16;
+
+/// What an item counts against the publish buffer, in bytes: its contents, its channels, and what
 /// keeping it costs besides.
-fn weight(entry: &Entry) -> usize {
+fn weight(item: &Item) -> usize {
     use crate::grip::format::{ResponseBody, ResponseFormat, StreamFormat};
-    let Entry::Item(item) = entry else { return 0 };
     let stream = match &item.formats.stream {
         Some(StreamFormat::Send { content, .. }) => content.len(),
         _ => 0,

@@ -7,14 +7,18 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
+    net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 
-use super::prepared::Prepared;
-use crate::http1::chunk;
+use super::{
+    piece::{Framing, Piece},
+    prepared::Prepared,
+};
 
 /// A held connection's socket, used without waiting.
 pub trait Wire {
@@ -47,82 +51,18 @@ pub trait Wire {
     /// # Errors
     /// When the socket can no longer be watched.
     fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Who is at the other end, for the log.
+    fn peer(&self) -> Option<SocketAddr>;
 }
 
-/// How a body is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// As it is; the connection's end ends the body (HTTP/1.0).
-    Bare,
-    /// In chunks (HTTP/1.1).
-    Chunked,
-}
-
-/// Bytes that go to many connections, in each framing.
+/// What was left out of a channel.
 #[derive(Debug)]
-pub(super) struct Piece {
-    bare: Bytes,
-    chunked: Bytes,
-    /// The body ends with this piece.
-    pub(super) last: bool,
-}
-
-impl Piece {
-    /// An item's content.
-    pub(super) fn item(item: &Prepared) -> Self {
-        Self {
-            bare: item.content().clone(),
-            chunked: item.chunk().clone(),
-            last: false,
-        }
-    }
-
-    /// The contents of several items, in order, as one.
-    pub(super) fn run(items: &[&Prepared]) -> Self {
-        let join = |form: fn(&Prepared) -> &Bytes| -> Bytes {
-            let parts: Vec<&[u8]> = items.iter().map(|item| form(item).as_ref()).collect();
-            parts.concat().into()
-        };
-        Self {
-            bare: join(Prepared::content),
-            chunked: join(Prepared::chunk),
-            last: false,
-        }
-    }
-
-    /// Body bytes of one's own, such as a keep-alive.
-    pub(super) fn content(content: &Bytes) -> Self {
-        Self {
-            bare: content.clone(),
-            chunked: chunk::encode(content),
-            last: false,
-        }
-    }
-
-    /// Bytes that are framed already, such as a head.
-    pub(super) fn framed(bytes: Bytes) -> Self {
-        Self {
-            bare: bytes.clone(),
-            chunked: bytes,
-            last: false,
-        }
-    }
-
-    /// The end of the body.
-    pub(super) fn end() -> Self {
-        Self {
-            bare: Bytes::new(),
-            chunked: Bytes::from_static(chunk::LAST),
-            last: true,
-        }
-    }
-
-    pub(super) fn bytes(&self, framing: Framing) -> &Bytes {
-        match framing {
-            Framing::Bare => &self.bare,
-            Framing::Chunked => &self.chunked,
-        }
-    }
+pub(super) struct Dropped {
+    /// The channel's place in the shard.
+    pub(super) channel: u32,
+    /// The first item that was left out.
+    pub(super) first: Arc<Prepared>,
 }
 
 /// What a write came to.
@@ -157,6 +97,10 @@ struct Backlog {
     offset: usize,
     /// Bytes that wait.
     bytes: usize,
+    /// Bytes that are out since something waits.
+    written: u64,
+    /// Somebody looks whether more gets out.
+    watched: bool,
 }
 
 impl<W: Wire> Outlet<W> {
@@ -168,6 +112,11 @@ impl<W: Wire> Outlet<W> {
             blocked: false,
             backlog: None,
         }
+    }
+
+    /// Sets the framing of what is sent from now on.
+    pub(super) fn frame(&mut self, framing: Framing) {
+        self.framing = framing;
     }
 
     /// Hands over the socket. `first` goes out before everything that waits.
@@ -198,6 +147,11 @@ impl<W: Wire> Outlet<W> {
             .is_some_and(|backlog| backlog.bytes > limit && backlog.pieces.len() > 1)
     }
 
+    /// Bytes that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.bytes)
+    }
+
     /// Nothing waits and the socket takes more, as far as is known.
     pub(super) fn is_clear(&self) -> bool {
         self.backlog.is_none() && self.wire.is_some()
@@ -226,6 +180,7 @@ impl<W: Wire> Outlet<W> {
         if let Some(backlog) = &mut self.backlog {
             backlog.offset = written;
             backlog.bytes -= written;
+            backlog.written += written as u64;
         }
         self.blocked = true;
         Written::Blocked
@@ -266,6 +221,103 @@ impl<W: Wire> Outlet<W> {
         Written::All
     }
 
+    /// Something waits, and nobody watches it yet: from now on somebody does. Returns how much is
+    /// out by now.
+    pub(super) fn begin_watch(&mut self) -> Option<u64> {
+        // What waits for a socket that the front still has is no slow client's fault.
+        let backlog = self.backlog.as_mut().filter(|_| self.wire.is_some())?;
+        if std::mem::replace(&mut backlog.watched, true) {
+            return None;
+        }
+        Some(backlog.written)
+    }
+
+    /// Something still waits, and nothing got out since `written` bytes were.
+    pub(super) fn is_stalled(&mut self, written: u64) -> bool {
+        let Some(backlog) = &mut self.backlog else {
+            return false;
+        };
+        backlog.watched = false;
+        backlog.written == written
+    }
+
+    /// Ends the watch: whoever looked does not any more.
+    pub(super) fn end_watch(&mut self) {
+        if let Some(backlog) = &mut self.backlog {
+            backlog.watched = false;
+        }
+    }
+
+    /// Leaves out all items that wait, but for one that is partly out. What is not an item stays.
+    pub(super) fn drop_waiting(&mut self) -> Vec<Dropped> {
+        let mut dropped: Vec<Dropped> = Vec::new();
+        self.thin(|piece| {
+            let Some(items) = &piece.items else {
+                return Some(piece);
+            };
+            if !dropped.iter().any(|one| one.channel == items.channel) {
+                dropped.push(Dropped {
+                    channel: items.channel,
+                    first: Arc::clone(&items.first),
+                });
+            }
+            None
+        });
+        dropped
+    }
+
+    /// Leaves out all items that wait, but for the newest of each channel and one that is partly
+    /// out. What is not an item stays.
+    pub(super) fn keep_latest(&mut self) {
+        let mut newest: Vec<(u32, usize)> = Vec::new();
+        let pieces = self.backlog.iter().flat_map(|backlog| &backlog.pieces);
+        for (index, piece) in pieces.enumerate() {
+            let Some(items) = &piece.items else { continue };
+            match newest
+                .iter_mut()
+                .find(|(channel, _)| *channel == items.channel)
+            {
+                Some(one) => one.1 = index,
+                None => newest.push((items.channel, index)),
+            }
+        }
+        let mut index = usize::from(self.is_partly_out());
+        self.thin(|piece| {
+            let here = index;
+            index += 1;
+            if piece.items.is_some() && !newest.iter().any(|(_, newest)| *newest == here) {
+                return None;
+            }
+            Some(piece.newest().map_or(piece, Rc::new))
+        });
+    }
+
+    fn is_partly_out(&self) -> bool {
+        self.backlog
+            .as_ref()
+            .is_some_and(|backlog| backlog.offset > 0)
+    }
+
+    /// Changes what waits, piece by piece, but for one that is partly out.
+    fn thin(&mut self, mut keep: impl FnMut(Rc<Piece>) -> Option<Rc<Piece>>) {
+        let Some(backlog) = self.backlog.as_deref_mut() else {
+            return;
+        };
+        let begun = usize::from(backlog.offset > 0);
+        let rest = backlog.pieces.split_off(begun.min(backlog.pieces.len()));
+        backlog
+            .pieces
+            .extend(rest.into_iter().filter_map(&mut keep));
+        let waiting = backlog
+            .pieces
+            .iter()
+            .map(|piece| piece.bytes(self.framing).len());
+        backlog.bytes = waiting.sum::<usize>() - backlog.offset;
+        if backlog.pieces.is_empty() {
+            self.backlog = None;
+        }
+    }
+
     /// When the socket was full: waits until it is not, and goes on writing.
     pub(super) fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<Written> {
         while let Some(wire) = self.wire.as_ref().filter(|_| self.blocked) {
@@ -302,6 +354,7 @@ impl Backlog {
     fn advance(&mut self, written: usize, framing: Framing) -> bool {
         self.bytes -= written;
         self.offset += written;
+        self.written += written as u64;
         while let Some(piece) = self.pieces.front() {
             let len = piece.bytes(framing).len();
             if self.offset < len {

@@ -6,10 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::{
-    grip::{
-        delivery::bare::{self as delivery, Decision, Standing},
-        item::Item,
-    },
+    grip::{format::StreamFormat, item::Item},
     http1::chunk,
 };
 
@@ -42,9 +39,9 @@ impl Prepared {
     /// The stream form without framing, for HTTP/1.0.
     pub(super) fn content(&self) -> &Bytes {
         static NOTHING: Bytes = Bytes::new();
-        match delivery::to_stream(&self.item, Standing::default()) {
-            Decision::Append(content) => content,
-            Decision::Answer(_) | Decision::End | Decision::Pass => &NOTHING,
+        match &self.item.formats.stream {
+            Some(StreamFormat::Send { content, .. }) => content,
+            _ => &NOTHING,
         }
     }
 }

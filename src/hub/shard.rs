@@ -9,6 +9,9 @@
 //! It has no clock: whoever drives it passes the time in, so that a simulation can.
 
 mod pass;
+mod recovery;
+mod slow;
+mod timers;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -17,15 +20,17 @@ use slab::Slab;
 
 use self::pass::Pass;
 use super::{
-    directory::{Channel, Directory},
-    inbox::Inbox,
-    outlet::{Framing, Piece, Wire},
-    subscriber::{Alarm, Event, KeepAlive, Subscriber, Subscription},
+    directory::{Channel, Directory, State},
+    inbox::{Inbox, News},
+    outlet::Wire,
+    piece::{Framing, Piece},
+    subscriber::{Event, KeepAlive, Overflow, Subscriber, Subscription},
     wheel::{Millis, Wheel},
 };
 use crate::grip::{
-    delivery::bare::Standing,
-    instruct::{self, KeepAliveMode, Mode},
+    connection::ConnectionId,
+    delivery::Standing,
+    instruct::{self, Mode},
 };
 
 /// What a request asks its shard for when it is held.
@@ -35,12 +40,62 @@ pub struct Ask<'a> {
     pub mode: Mode,
     /// Framing of a stream's body.
     pub framing: Framing,
-    /// Full channel names, each once, with the subscription's standing.
-    pub channels: &'a [(String, Standing)],
+    /// Full channel names, each once, with the subscription's standing unless it is plain.
+    pub channels: Vec<(String, Option<Box<Standing>>)>,
+    /// Bytes of those names that are the route's prefix.
+    pub prefix: usize,
     /// A long-poll's time.
     pub timeout: Duration,
     /// A stream's keep-alive.
     pub keep_alive: Option<&'a instruct::KeepAlive>,
+    /// A stream's next link is followed after this long.
+    pub link: Option<Duration>,
+    /// What becomes of it when the client is slow.
+    pub overflow: Overflow,
+    /// The client may read why an item cannot be delivered.
+    pub debug: bool,
+    /// By which it can be closed.
+    pub connection: ConnectionId,
+}
+
+#[cfg(test)]
+impl Ask<'_> {
+    /// An ordinary hold of these channels.
+    pub(crate) fn of(mode: Mode, channels: &[&str]) -> Self {
+        Self {
+            mode,
+            framing: Framing::Chunked,
+            channels: channels
+                .iter()
+                .map(|name| ((*name).to_owned(), None))
+                .collect(),
+            prefix: 0,
+            timeout: Duration::from_secs(55),
+            keep_alive: None,
+            link: None,
+            overflow: Overflow::Close,
+            debug: false,
+            connection: ConnectionId::default(),
+        }
+    }
+}
+
+/// What bounds the subscribers of a shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most bytes that wait for one subscriber.
+    pub buffer: usize,
+    /// How long a subscriber may take nothing while bytes wait for it.
+    pub send: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            buffer: 1 << 20,
+            send: Duration::from_mins(1),
+        }
+    }
 }
 
 /// The subscribers of one core.
@@ -48,19 +103,17 @@ pub struct Ask<'a> {
 pub struct Shard<W> {
     index: usize,
     directory: Arc<Directory>,
-    /// Most bytes that wait for one subscriber.
-    buffer: usize,
+    inbox: Arc<Inbox>,
+    bounds: Bounds,
     subscribers: Slab<Subscriber<W>>,
     channels: Slab<Local>,
     pass: Pass,
-    wheel: Wheel<(u32, u32)>,
+    wheel: Wheel<timers::Ring>,
     serial: u32,
     now: Millis,
     random: u64,
     /// The keep-alive asked for last: most streams ask for the same.
     keep_alive: Option<(instruct::KeepAlive, Rc<KeepAlive>)>,
-    /// Overflows since [`Shard::take_overflows`] was asked last.
-    overflows: usize,
 }
 
 /// A channel as this shard sees it.
@@ -69,13 +122,14 @@ struct Local {
     channel: Arc<Channel>,
     responses: Vec<Member>,
     streams: Vec<Member>,
+    /// Those of both modes for whom each item is decided alone.
+    careful: Vec<Member>,
 }
 
 /// A subscriber of a channel.
 #[derive(Clone, Copy, Debug)]
 struct Member {
     slot: u32,
-    standing: Standing,
     /// Items up to this number were published before it came.
     since: u64,
 }
@@ -90,12 +144,18 @@ pub enum Progress {
 }
 
 impl<W: Wire> Shard<W> {
-    /// An empty shard. `buffer`: most bytes that wait for one subscriber.
-    pub(super) fn new(index: usize, directory: Arc<Directory>, buffer: usize) -> Self {
+    /// An empty shard, which takes from `inbox`.
+    pub(super) fn new(
+        index: usize,
+        directory: Arc<Directory>,
+        inbox: Arc<Inbox>,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             index,
             directory,
-            buffer,
+            inbox,
+            bounds,
             subscribers: Slab::new(),
             channels: Slab::new(),
             pass: Pass::default(),
@@ -104,59 +164,103 @@ impl<W: Wire> Shard<W> {
             now: 0,
             random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
             keep_alive: None,
-            overflows: 0,
         }
     }
 
     /// Takes a request in and subscribes it; its items wait until its outlet is opened.
-    /// `now`: since the shard began. Returns its slot.
-    pub(super) fn subscribe(&mut self, ask: &Ask<'_>, now: Duration) -> u32 {
-        self.now = self.now.max(millis(now));
-        self.serial = self.serial.wrapping_add(1);
-        let alarm = self.alarm(ask);
-        let subscriber = Subscriber::new(self.serial, ask.mode, ask.framing, alarm, self.now);
+    /// `now`: since the hub began. Returns its slot.
+    pub(super) fn subscribe(&mut self, ask: Ask<'_>, now: Duration) -> u32 {
+        self.pass_time(now);
+        let serial = self.next_serial();
+        let subscriber = Subscriber::new(serial, ask.mode, ask.framing, self.now);
         let slot = narrow(self.subscribers.insert(subscriber));
+        self.settle(slot, &ask);
         for (name, standing) in ask.channels {
-            self.join(slot, ask.mode, name, *standing);
+            self.join(slot, ask.mode, &name, standing, None);
         }
         self.arm(slot);
         slot
     }
 
-    /// One step under the channel's lock: count, read the publish counter, stand in the table.
-    fn join(&mut self, slot: u32, mode: Mode, name: &str, standing: Standing) {
+    /// Takes over from `ask` what is not about channels.
+    fn settle(&mut self, slot: u32, ask: &Ask<'_>) {
+        let alarm = self.alarm(ask);
+        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        subscriber.mode = ask.mode;
+        subscriber.outlet.frame(ask.framing);
+        subscriber.alarm = alarm;
+        subscriber.overflow = ask.overflow;
+        subscriber.connection = ask.connection;
+        subscriber.recovers = ask.mode == Mode::Response || ask.link.is_some();
+        subscriber.subscriptions.reserve_exact(ask.channels.len());
+        let needs_it = ask.link.is_some() || ask.debug;
+        if needs_it || ask.channels.iter().any(|(_, own)| own.is_some()) {
+            subscriber
+                .careful()
+                .settle(ask.prefix, ask.debug, ask.link.map(millis));
+        }
+    }
+
+    /// One step under the channel's lock: count, read the publish counter, compare the ids, stand
+    /// in the table. `since`: what it has seen of the channel already, if it was there before.
+    fn join(
+        &mut self,
+        slot: u32,
+        mode: Mode,
+        name: &str,
+        standing: Option<Box<Standing>>,
+        since: Option<u64>,
+    ) {
         let Self {
             directory,
             channels,
             subscribers,
+            inbox,
             index,
+            now,
             ..
         } = self;
-        directory.enter(name, |channel, state| {
+        let Some(subscriber) = subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        directory.enter(name, *now, |channel, state| {
+            // Who was there before has kept what came since.
+            if since.is_none()
+                && let Some(check) =
+                    check(slot, subscriber.serial, standing.as_deref(), channel, state)
+            {
+                inbox.push(check);
+            }
             let presence = &mut state.presence[*index];
             if presence.is_empty() {
                 presence.index = narrow(channels.insert(Local::new(channel)));
             }
             *presence.count(mode) += 1;
-            let members = channels[presence.index as usize].members(mode);
+            let careful = standing.is_some();
+            let members = channels[presence.index as usize].members(mode, careful);
             let position = narrow(members.len());
             members.push(Member {
                 slot,
-                standing,
-                since: state.published,
+                since: since.unwrap_or(state.published),
             });
-            subscribers[slot as usize].subscriptions.push(Subscription {
+            subscriber.subscriptions.push(Subscription {
                 channel: presence.index,
                 position,
+                careful,
             });
+            if let Some(standing) = standing {
+                subscriber.careful().stand(presence.index, *standing);
+            }
         });
     }
 
     /// Lets a request go; its socket comes back if it had one here.
     pub(super) fn leave(&mut self, slot: u32) -> Option<W> {
         let mut subscriber = self.subscribers.try_remove(slot as usize)?;
-        for index in 0..subscriber.subscriptions.len() {
-            self.part(subscriber.subscriptions[index], subscriber.mode);
+        for subscription in std::mem::take(&mut subscriber.subscriptions) {
+            self.part(subscription, subscriber.mode);
         }
         subscriber.outlet.close()
     }
@@ -167,28 +271,36 @@ impl<W: Wire> Shard<W> {
             channels,
             subscribers,
             index,
+            now,
             ..
         } = self;
         let Some(local) = channels.get(subscription.channel as usize) else {
             return;
         };
         let channel = Arc::clone(&local.channel);
-        directory.leave(&channel, |state| {
-            let members = channels[subscription.channel as usize].members(mode);
-            members.swap_remove(subscription.position as usize);
-            if let Some(moved) = members.get(subscription.position as usize) {
-                let own = &mut subscribers[moved.slot as usize].subscriptions;
-                for other in own
-                    .iter_mut()
-                    .filter(|own| own.channel == subscription.channel)
-                {
-                    other.position = subscription.position;
+        directory.leave(&channel, mode, *now, |state| {
+            let Subscription {
+                channel: place,
+                position,
+                careful,
+            } = subscription;
+            let members = channels[place as usize].members(mode, careful);
+            members.swap_remove(position as usize);
+            if let Some(moved) = members.get(position as usize)
+                && let Some(other) = subscribers.get_mut(moved.slot as usize)
+            {
+                let own = other.subscriptions.iter_mut();
+                let old = narrow(members.len());
+                for one in own.filter(|own| {
+                    own.channel == place && own.careful == careful && own.position == old
+                }) {
+                    one.position = position;
                 }
             }
             let presence = &mut state.presence[*index];
             *presence.count(mode) -= 1;
             if presence.is_empty() {
-                channels.remove(subscription.channel as usize);
+                channels.remove(place as usize);
             }
         });
     }
@@ -197,18 +309,18 @@ impl<W: Wire> Shard<W> {
     pub(super) fn open(&mut self, slot: u32, wire: W, first: Option<Bytes>) {
         if let Some(subscriber) = self.subscribers.get_mut(slot as usize) {
             let written = subscriber.outlet.open(wire, first);
-            subscriber.written(&written);
+            self.written(slot, &written);
         }
     }
 
     /// Delivers at once all that was published before this call. A pass under way is finished too:
     /// what it has noted for a stream must not come behind the stream's end.
-    pub(super) fn catch_up(&mut self, inbox: &Inbox, now: Duration) {
+    pub(super) fn catch_up(&mut self, now: Duration) {
         // The first round finishes the pass under way and takes the inbox as it is now.
         for _ in 0..2 {
-            self.work(inbox, now, || false);
-            while !self.pass.is_over() || self.has_left_over() {
-                self.work(inbox, now, || false);
+            self.work(now, || false);
+            while self.has_work() {
+                self.work(now, || false);
             }
         }
     }
@@ -223,6 +335,7 @@ impl<W: Wire> Shard<W> {
 
     /// Ends one hold properly: a stream with its end, a long-poll as if its time were over.
     pub(super) fn end(&mut self, slot: u32) {
+        self.write(slot);
         let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
             return;
         };
@@ -232,9 +345,9 @@ impl<W: Wire> Shard<W> {
         match subscriber.mode {
             Mode::Response => subscriber.tell(Event::Timeout),
             Mode::Stream => {
+                subscriber.end();
                 let written = subscriber.outlet.send(&Rc::new(Piece::end()));
                 subscriber.written(&written);
-                subscriber.end();
             }
         }
     }
@@ -243,113 +356,42 @@ impl<W: Wire> Shard<W> {
         self.subscribers.get_mut(slot as usize)
     }
 
-    /// Delivers what waits, for a while, and does what is due. `now`: since the shard began;
+    /// Delivers what waits, for a while, and does what is due. `now`: since the hub began;
     /// `until`: asked between writes whether the time for this call is over.
-    pub(super) fn work(
-        &mut self,
-        inbox: &Inbox,
-        now: Duration,
-        until: impl Fn() -> bool,
-    ) -> Progress {
-        self.now = self.now.max(millis(now));
+    pub(super) fn work(&mut self, now: Duration, until: impl Fn() -> bool) -> Progress {
+        self.pass_time(now);
         if self.pass.is_over() {
-            self.take(inbox);
+            self.take();
         }
         if !self.flush(until) {
             return Progress::More;
         }
         self.ring();
-        if inbox.is_empty() && !self.has_left_over() {
+        if self.inbox.is_empty() && !self.has_work() {
             Progress::Idle(self.wheel.next().map(Duration::from_millis))
         } else {
             Progress::More
         }
     }
 
+    /// A pass is under way, or something is left to the next one.
+    pub(super) fn has_work(&self) -> bool {
+        !self.pass.is_over() || self.has_left_over()
+    }
+
+    fn pass_time(&mut self, now: Duration) {
+        self.now = self.now.max(millis(now));
+    }
+
+    fn next_serial(&mut self) -> u32 {
+        self.serial = self.serial.wrapping_add(1);
+        self.serial
+    }
+
     /// Requests held here.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.subscribers.len()
-    }
-
-    /// Subscribers lost by overflow since this was asked last.
-    pub(super) fn take_overflows(&mut self) -> usize {
-        std::mem::take(&mut self.overflows)
-    }
-
-    fn alarm(&mut self, ask: &Ask<'_>) -> Alarm {
-        match (ask.mode, ask.keep_alive) {
-            (Mode::Response, _) => Alarm::Timeout(self.now + millis(ask.timeout)),
-            (Mode::Stream, Some(keep_alive)) => Alarm::KeepAlive(self.share(keep_alive)),
-            (Mode::Stream, None) => Alarm::Off,
-        }
-    }
-
-    fn share(&mut self, asked: &instruct::KeepAlive) -> Rc<KeepAlive> {
-        if let Some((known, shared)) = &self.keep_alive
-            && known == asked
-        {
-            return Rc::clone(shared);
-        }
-        let shared = Rc::new(KeepAlive {
-            piece: Rc::new(Piece::content(&asked.data)),
-            mode: asked.mode,
-            interval: millis(asked.timeout),
-        });
-        self.keep_alive = Some((asked.clone(), Rc::clone(&shared)));
-        shared
-    }
-
-    /// Arms a subscriber's alarm, counted from now.
-    fn arm(&mut self, slot: u32) {
-        let less = self.random() % 1000;
-        let Some(subscriber) = self.subscribers.get(slot as usize) else {
-            return;
-        };
-        let due = match &subscriber.alarm {
-            Alarm::Off => return,
-            Alarm::KeepAlive(keep_alive) => {
-                self.now + keep_alive.interval.saturating_sub(less).max(1)
-            }
-            Alarm::Timeout(due) => *due,
-        };
-        self.wheel.arm(due, (slot, subscriber.serial));
-    }
-
-    /// Does what is due.
-    fn ring(&mut self) {
-        for (slot, serial) in self.wheel.due(self.now) {
-            let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
-                continue;
-            };
-            if subscriber.serial != serial || subscriber.is_over() {
-                continue;
-            }
-            match subscriber.alarm.clone() {
-                Alarm::Off => {}
-                Alarm::KeepAlive(keep_alive) => self.keep_alive(slot, &keep_alive),
-                Alarm::Timeout(_) => subscriber.tell(Event::Timeout),
-            }
-        }
-    }
-
-    /// Says something on a quiet stream. One with bytes waiting is not quiet.
-    fn keep_alive(&mut self, slot: u32, keep_alive: &KeepAlive) {
-        let less = self.random() % 1000;
-        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
-            return;
-        };
-        let quiet_until = subscriber.sent + keep_alive.interval.saturating_sub(less);
-        if keep_alive.mode == KeepAliveMode::Idle && quiet_until > self.now {
-            self.wheel.arm(quiet_until, (slot, subscriber.serial));
-            return;
-        }
-        if subscriber.outlet.is_clear() && !keep_alive.piece.bytes(Framing::Bare).is_empty() {
-            let written = subscriber.outlet.send(&keep_alive.piece);
-            subscriber.sent = self.now;
-            subscriber.written(&written);
-        }
-        self.arm(slot);
     }
 
     /// xorshift64: spreads keep-alives, nothing more.
@@ -361,17 +403,37 @@ impl<W: Wire> Shard<W> {
     }
 }
 
+/// What a newcomer has to be asked when the items that were published before it are through: is
+/// it where the channel is?
+fn check(
+    slot: u32,
+    serial: u32,
+    standing: Option<&Standing>,
+    channel: &Arc<Channel>,
+    state: &State,
+) -> Option<News> {
+    let (own, last) = (standing?.prev_id.as_deref()?, state.order.last_id()?);
+    (own != last).then(|| News::Check {
+        channel: Arc::clone(channel),
+        slot,
+        serial,
+        last_id: last.to_owned(),
+    })
+}
+
 impl Local {
     fn new(channel: &Arc<Channel>) -> Self {
         Self {
             channel: Arc::clone(channel),
             responses: Vec::new(),
             streams: Vec::new(),
+            careful: Vec::new(),
         }
     }
 
-    fn members(&mut self, mode: Mode) -> &mut Vec<Member> {
+    fn members(&mut self, mode: Mode, careful: bool) -> &mut Vec<Member> {
         match mode {
+            _ if careful => &mut self.careful,
             Mode::Response => &mut self.responses,
             Mode::Stream => &mut self.streams,
         }
@@ -383,6 +445,6 @@ fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-fn millis(time: Duration) -> Millis {
+pub(super) fn millis(time: Duration) -> Millis {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     io::{self, IoSlice},
+    net::SocketAddr,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -14,9 +15,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Ask, Event, Framing, Hub, Progress, Shard, Wire};
+use super::{Ask, Bounds, Event, Framing, Hub, Progress, Rules, Shard, Wire};
 use crate::grip::{
-    delivery::bare::Standing,
     format::{ResponseBody, ResponseContent, ResponseFormat, StreamFormat},
     instruct::{KeepAlive, KeepAliveMode, Mode},
     item::{Entry, Item},
@@ -73,9 +73,12 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let count = 1 + usize::try_from(seed % 4).unwrap();
-        let hub = Hub::new(count, 1 << 20, Duration::ZERO);
+        let hub = Hub::new(count, 1 << 20, Duration::ZERO, Rules::default());
         let shards = (0..count)
-            .map(|index| Shard::new(index, hub.directory.clone(), 1 << 20))
+            .map(|index| {
+                let (directory, inbox) = (hub.directory.clone(), hub.inboxes[index].clone());
+                Shard::new(index, directory, inbox, Bounds::default())
+            })
             .collect();
         let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Self {
@@ -129,10 +132,6 @@ impl World {
         let channels: Vec<String> = (0..=self.below(3))
             .map(|n| format!("c{}", (first + n) % 5))
             .collect();
-        let asked: Vec<_> = channels
-            .iter()
-            .map(|name| (name.clone(), Standing::default()))
-            .collect();
         let keep_alive = KeepAlive {
             data: Bytes::from_static(b"~"),
             mode: if self.below(2) == 0 {
@@ -143,14 +142,14 @@ impl World {
             timeout: Duration::from_secs(2),
         };
         let timeout = 5000 + self.below(5000);
+        let names: Vec<&str> = channels.iter().map(|name| &**name).collect();
         let ask = Ask {
-            mode,
             framing,
-            channels: &asked,
             timeout: Duration::from_millis(timeout),
             keep_alive: Some(&keep_alive),
+            ..Ask::of(mode, &names)
         };
-        let slot = self.shards[shard].subscribe(&ask, Duration::from_millis(self.now));
+        let slot = self.shards[shard].subscribe(ask, Duration::from_millis(self.now));
         self.clients.push(Client {
             shard,
             slot,
@@ -167,9 +166,11 @@ impl World {
     }
 
     fn publish(&mut self) {
-        let batch = (0..=self.below(4)).map(|_| Entry::Item(self.item()));
-        let batch = batch.collect();
-        self.hub.sequence(batch, None);
+        let batch = (0..=self.below(4))
+            .map(|_| Entry::Item(self.item()))
+            .collect();
+        self.hub
+            .sequence(batch, None, Duration::from_millis(self.now));
     }
 
     fn item(&mut self) -> Item {
@@ -273,14 +274,13 @@ impl World {
     fn work(&mut self) {
         let index = self.index(self.shards.len());
         let stop = self.below(3) == 0;
-        let inbox = self.hub.inboxes[index].clone();
-        self.shards[index].work(&inbox, Duration::from_millis(self.now), || stop);
+        self.shards[index].work(Duration::from_millis(self.now), || stop);
     }
 
     /// The server stops, at whatever point: what was published goes out, then every hold ends.
     fn drain(&mut self) {
-        for (shard, inbox) in self.shards.iter_mut().zip(&self.hub.inboxes) {
-            shard.catch_up(inbox, Duration::from_millis(self.now));
+        for shard in &mut self.shards {
+            shard.catch_up(Duration::from_millis(self.now));
             shard.end_all();
         }
         for client in &mut self.clients {
@@ -292,9 +292,8 @@ impl World {
     /// Everybody reads everything.
     fn settle(&mut self) {
         for index in 0..self.shards.len() {
-            let inbox = self.hub.inboxes[index].clone();
             let now = Duration::from_millis(self.now);
-            while self.shards[index].work(&inbox, now, || false) == Progress::More {}
+            while self.shards[index].work(now, || false) == Progress::More {}
         }
         for index in 0..self.clients.len() {
             let Self {
@@ -322,7 +321,7 @@ impl World {
                     "{event:?}"
                 );
             }
-            (Mode::Response, Some(Event::Answer(item))) => {
+            (Mode::Response, Some(Event::Answer { item, .. })) => {
                 let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
                     panic!("answered by an item without that form")
                 };
@@ -430,5 +429,9 @@ impl Wire for PipeEnd {
 
     fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Pending
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        None
     }
 }

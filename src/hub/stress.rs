@@ -5,6 +5,7 @@
 use std::{
     cell::RefCell,
     io::{self, IoSlice},
+    net::SocketAddr,
     rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll},
@@ -13,8 +14,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Ask, Framing, Hub, Shard, Wire};
-use crate::grip::{delivery::bare::Standing, format::StreamFormat, instruct::Mode, item::Item};
+use super::{Ask, Bounds, Framing, Hub, Rules, Shard, Wire};
+use crate::grip::{
+    format::StreamFormat,
+    instruct::Mode,
+    item::{Entry, Item},
+};
 
 const SHARDS: usize = 4;
 const PUBLISHERS: usize = 2;
@@ -23,15 +28,16 @@ const CHANNELS: [&str; 2] = ["a", "b"];
 
 #[test]
 fn counts_and_order_hold_under_threads() {
-    let hub = Hub::new(SHARDS, 1 << 20, Duration::ZERO);
+    let hub = Hub::new(SHARDS, 1 << 20, Duration::ZERO, Rules::default());
     let publishing = AtomicUsize::new(PUBLISHERS);
     std::thread::scope(|scope| {
         for publisher in 0..PUBLISHERS {
             let (hub, publishing) = (&hub, &publishing);
             scope.spawn(move || {
                 for number in 0..ITEMS {
-                    let batch = CHANNELS.map(|channel| item(channel, publisher, number));
-                    hub.sequence(batch.into(), None);
+                    let batch =
+                        CHANNELS.map(|channel| Entry::Item(item(channel, publisher, number)));
+                    hub.sequence(batch.into(), None, Duration::ZERO);
                 }
                 publishing.fetch_sub(1, Ordering::SeqCst);
             });
@@ -46,7 +52,7 @@ fn counts_and_order_hold_under_threads() {
 
 fn item(channel: &str, publisher: usize, number: usize) -> Item {
     let mut item = Item {
-        channel: channel.into(),
+        channels: vec![channel.into()],
         ..Item::default()
     };
     item.formats.stream = Some(StreamFormat::Send {
@@ -58,25 +64,25 @@ fn item(channel: &str, publisher: usize, number: usize) -> Item {
 
 /// One shard: at every step somebody comes, and the one who was there longest goes.
 fn come_and_go(hub: &Hub, index: usize, publishing: &AtomicUsize) {
-    let mut shard = Shard::new(index, hub.directory.clone(), usize::MAX);
-    let inbox = &hub.inboxes[index];
+    let bounds = Bounds {
+        buffer: usize::MAX,
+        ..Bounds::default()
+    };
+    let inbox = hub.inboxes[index].clone();
+    let mut shard = Shard::new(index, hub.directory.clone(), inbox, bounds);
     let mut here = std::collections::VecDeque::new();
     let mut step = 0;
     while publishing.load(Ordering::SeqCst) > 0 || step < 100 {
         step += 1;
-        let channels = [(CHANNELS[step % 2].to_owned(), Standing::default())];
         let ask = Ask {
-            mode: Mode::Stream,
             framing: Framing::Bare,
-            channels: &channels,
-            timeout: Duration::from_secs(5),
-            keep_alive: None,
+            ..Ask::of(Mode::Stream, &[CHANNELS[step % 2]])
         };
-        let slot = shard.subscribe(&ask, Duration::ZERO);
+        let slot = shard.subscribe(ask, Duration::ZERO);
         let sink = Sink::default();
         shard.open(slot, sink.clone(), None);
         here.push_back((slot, sink));
-        shard.work(inbox, Duration::ZERO, || step % 2 == 0);
+        shard.work(Duration::ZERO, || step % 2 == 0);
         // Now and then all leave, so that channels end and begin again.
         let stay = if step % 7 == 0 { 0 } else { 3 };
         while here.len() > stay {
@@ -135,5 +141,9 @@ impl Wire for Sink {
 
     fn poll_read_ready(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Pending
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        None
     }
 }

@@ -3,46 +3,127 @@
 
 use std::{rc::Rc, sync::Arc, task::Waker};
 
+use bytes::Bytes;
+
 use super::{
-    outlet::{Framing, Outlet, Piece, Wire, Written},
+    careful::Careful,
+    outlet::{Outlet, Wire, Written},
+    piece::{Framing, Piece},
     prepared::Prepared,
     wheel::Millis,
 };
-use crate::grip::instruct::{KeepAliveMode, Mode};
+use crate::grip::{
+    connection::ConnectionId,
+    filter,
+    instruct::{Header, KeepAliveMode, Mode},
+};
 
-/// What a session learns from its shard. It is the last thing it learns: nothing is delivered
-/// after it.
+/// What a session learns from its shard.
 #[derive(Debug)]
 pub enum Event {
-    /// The long-poll is answered by this item.
-    Answer(Arc<Prepared>),
+    /// The long-poll is answered by this item. `body`: what filters made of the item's own.
+    Answer {
+        /// The item.
+        item: Arc<Prepared>,
+        /// The body, where filters changed it.
+        body: Option<Bytes>,
+    },
+    /// A filter asks the backend. Items are kept until [`Held::answer`](super::Held::answer).
+    Ask(Box<Question>),
     /// The connection broke.
     Broken,
     /// The stream was ended properly; its last byte is out.
     Ended,
-    /// The client left more unread than one connection may.
+    /// An item could not be delivered, and the client may read why (route option `debug`).
+    Failed(String),
+    /// The client left more unread than one connection may, or took nothing for too long.
     Overflow,
+    /// The backend is to be asked again. Items are kept until
+    /// [`Held::resume`](super::Held::resume).
+    Recover(Why),
     /// The long-poll's time is over.
     Timeout,
+}
+
+/// What a filter asks the backend.
+#[derive(Debug)]
+pub struct Question {
+    /// The request to make; comes back with the reply.
+    pub ask: filter::Ask,
+    /// What tells it of the item and of the subscription.
+    pub headers: [Header; 2],
+}
+
+/// Why a backend is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// An item does not follow the one before it, or the channel is further than the instruct.
+    Gap,
+    /// A publisher says that there is news.
+    Hint,
+    /// The client was too slow, and what waited for it was dropped.
+    Slow,
+    /// The next link's time is over.
+    Timer,
+    /// The channel has just got its first subscribers, or somebody asked for it.
+    Update,
+}
+
+impl Event {
+    /// Does the hold go on after it?
+    fn pauses(&self) -> bool {
+        matches!(self, Self::Ask(_) | Self::Recover(_))
+    }
+}
+
+/// What becomes of a connection that leaves more unread than it may (route option `overflow`,
+/// setting `grip.overflow`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// It is closed.
+    #[default]
+    Close,
+    /// What waits is dropped, but for the newest item of each channel.
+    Latest,
+    /// What waits is dropped, and the backend is asked again.
+    Recover,
 }
 
 /// A held request.
 #[derive(Debug)]
 pub(super) struct Subscriber<W> {
-    /// Tells this one from another that had its slot before.
+    /// Tells this one from another that had its slot before, and its present subscriptions from
+    /// those before them.
     pub(super) serial: u32,
     /// First and last of its records in the pass under way.
     pub(super) records: Option<(u32, u32)>,
     pub(super) outlet: Outlet<W>,
     pub(super) mode: Mode,
-    /// The end of the body is queued: nothing follows it.
-    ending: bool,
+    pub(super) phase: Phase,
+    pub(super) overflow: Overflow,
+    /// Its backend can be asked again: a long-poll's, or a stream's with a next link.
+    pub(super) recovers: bool,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) alarm: Alarm,
-    /// When something was sent last.
+    /// When an item was sent last.
     pub(super) sent: Millis,
+    /// By which it can be closed.
+    pub(super) connection: ConnectionId,
+    /// What only some need.
+    pub(super) careful: Option<Box<Careful>>,
     event: Option<Event>,
     waker: Option<Waker>,
+}
+
+/// What a held request does with items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It takes them.
+    Open,
+    /// Its session asks the backend: they are kept.
+    Paused,
+    /// Nothing more reaches it.
+    Over,
 }
 
 /// Where the shard keeps one of a subscriber's channels.
@@ -50,8 +131,10 @@ pub(super) struct Subscriber<W> {
 pub(super) struct Subscription {
     /// The channel's place in the shard's table.
     pub(super) channel: u32,
-    /// This subscriber's place among the channel's members.
+    /// This subscriber's place among the channel's members of its kind.
     pub(super) position: u32,
+    /// What it gets is decided for it alone.
+    pub(super) careful: bool,
 }
 
 /// Why a subscriber wants to be told of the time.
@@ -74,22 +157,20 @@ pub(super) struct KeepAlive {
 }
 
 impl<W: Wire> Subscriber<W> {
-    pub(super) fn new(
-        serial: u32,
-        mode: Mode,
-        framing: Framing,
-        alarm: Alarm,
-        now: Millis,
-    ) -> Self {
+    pub(super) fn new(serial: u32, mode: Mode, framing: Framing, now: Millis) -> Self {
         Self {
             serial,
             records: None,
             outlet: Outlet::new(framing),
             mode,
-            ending: false,
+            phase: Phase::Open,
+            overflow: Overflow::default(),
+            recovers: false,
             subscriptions: Vec::new(),
-            alarm,
+            alarm: Alarm::Off,
             sent: now,
+            connection: ConnectionId::default(),
+            careful: None,
             event: None,
             waker: None,
         }
@@ -97,17 +178,27 @@ impl<W: Wire> Subscriber<W> {
 
     /// Nothing more reaches it.
     pub(super) fn is_over(&self) -> bool {
-        self.ending || self.event.is_some()
+        self.phase == Phase::Over
     }
 
     /// Marks the end of the body as queued.
     pub(super) fn end(&mut self) {
-        self.ending = true;
+        self.phase = Phase::Over;
     }
 
-    /// Tells the session; the first event stands.
+    /// What only some need, made if need be.
+    pub(super) fn careful(&mut self) -> &mut Careful {
+        self.careful.get_or_insert_default()
+    }
+
+    /// Tells the session. The first event stands, but an end takes the place of a pause.
     pub(super) fn tell(&mut self, event: Event) {
-        if self.event.is_none() {
+        self.phase = if event.pauses() {
+            Phase::Paused
+        } else {
+            Phase::Over
+        };
+        if self.event.as_ref().is_none_or(Event::pauses) {
             self.event = Some(event);
         }
         self.wake();
@@ -126,10 +217,7 @@ impl<W: Wire> Subscriber<W> {
     /// Takes what there is for the session, or leaves `waker` to be woken.
     pub(super) fn take_event(&mut self, waker: &Waker) -> Option<Event> {
         let event = self.event.take();
-        if event.is_some() {
-            // The session acts on it from here on; nothing may follow.
-            self.ending = true;
-        } else if !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+        if event.is_none() && !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
         event

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-/// Milliseconds since the shard began.
+/// Milliseconds since the hub began.
 pub(super) type Millis = u64;
 
 /// Who is told when. `T` is small: a slot and its serial number.
@@ -14,11 +14,17 @@ pub(super) struct Wheel<T> {
     steps: BTreeMap<u64, Vec<T>>,
 }
 
-impl<T> Wheel<T> {
-    pub(super) fn new() -> Self {
+impl<T> Default for Wheel<T> {
+    fn default() -> Self {
         Self {
             steps: BTreeMap::new(),
         }
+    }
+}
+
+impl<T> Wheel<T> {
+    pub(super) fn new() -> Self {
+        Self::default()
     }
 
     /// Tells `whom` at `due` or up to one step later, never before.

@@ -7,14 +7,20 @@
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
-use super::{Event, Local, Shard, narrow};
+use super::{Event, Local, Member, Shard, narrow};
 use crate::{
-    grip::delivery::bare::{self as delivery, Decision, Standing},
+    grip::{
+        connection::ConnectionId,
+        delivery::{self, Cause, Decision},
+        instruct::Mode,
+    },
     hub::{
-        inbox::{Delivery, Inbox},
-        outlet::{Piece, Wire, Written},
-        prepared::Prepared,
-        subscriber::Subscriber,
+        careful::Kept,
+        directory::Channel,
+        inbox::{Delivery, News},
+        outlet::{Wire, Written},
+        piece::Piece,
+        subscriber::{Phase, Subscriber, Why},
     },
 };
 
@@ -27,8 +33,8 @@ pub(super) struct Pass {
     touched: Vec<u32>,
     /// How many of them are done.
     done: usize,
-    /// Deliveries taken from the inbox and not yet noted.
-    taken: VecDeque<Delivery>,
+    /// News taken from the inbox and not yet noted.
+    taken: VecDeque<News>,
 }
 
 /// One piece for one subscriber.
@@ -52,15 +58,15 @@ impl Pass {
         self.records.shrink_to(RECORDS);
     }
 
-    fn add<W: Wire>(&mut self, slot: u32, subscriber: &mut Subscriber<W>) {
-        let Some(piece) = self.pieces.len().checked_sub(1) else {
-            return;
-        };
+    /// A piece that may now be added for subscribers.
+    fn piece(&mut self, piece: Piece) -> u32 {
+        self.pieces.push(Rc::new(piece));
+        narrow(self.pieces.len() - 1)
+    }
+
+    fn add<W: Wire>(&mut self, piece: u32, slot: u32, subscriber: &mut Subscriber<W>) {
         let record = narrow(self.records.len());
-        self.records.push(Record {
-            piece: narrow(piece),
-            next: None,
-        });
+        self.records.push(Record { piece, next: None });
         subscriber.records = Some(match subscriber.records {
             None => {
                 self.touched.push(slot);
@@ -77,10 +83,10 @@ impl Pass {
 impl<W: Wire> Shard<W> {
     /// Begins a pass with what waits in the inbox. A delivery gives its share of the publish
     /// buffer back when it has been noted; past [`RECORDS`] the rest is left to the next pass.
-    pub(super) fn take(&mut self, inbox: &Inbox) {
+    pub(super) fn take(&mut self) {
         self.pass.clear();
         if self.pass.taken.is_empty() {
-            self.pass.taken = inbox.take().into();
+            self.pass.taken = self.inbox.take().into();
         }
         let mut taken = std::mem::take(&mut self.pass.taken);
         while self.pass.records.len() < RECORDS && !taken.is_empty() {
@@ -90,123 +96,236 @@ impl<W: Wire> Shard<W> {
         self.pass.taken = taken;
     }
 
-    /// Deliveries were left to the next pass.
+    /// News were left to the next pass.
     pub(super) fn has_left_over(&self) -> bool {
         !self.pass.taken.is_empty()
     }
 
-    /// Notes who gets what of the first delivery, and of those behind it that can be joined with
-    /// it; returns how many that were.
-    fn note(&mut self, deliveries: &[Delivery]) -> usize {
-        let Some(first) = deliveries.first() else {
-            return 0;
-        };
-        let Some(index) = self.find(first) else {
-            return 1;
-        };
-        let joined = self.joinable(index, deliveries);
-        if joined > 1 {
-            let items: Vec<&Prepared> = deliveries[..joined]
-                .iter()
-                .map(|next| &*next.item)
-                .collect();
-            self.append(index, Piece::run(&items), first);
-            return joined;
+    /// Acts on the first of the news, and on those behind it that can be joined with it; returns
+    /// how many that were.
+    fn note(&mut self, news: &[News]) -> usize {
+        match news.first() {
+            None => return 0,
+            Some(News::Item(first)) => {
+                if let Some(place) = self.find(&first.channel, first.index) {
+                    return self.note_items(place, news);
+                }
+            }
+            Some(News::Update { channel, index }) => {
+                if let Some(place) = self.find(channel, *index) {
+                    self.update(place);
+                }
+            }
+            Some(News::Check {
+                channel,
+                slot,
+                serial,
+                last_id,
+            }) => self.check(channel, *slot, *serial, last_id),
+            Some(News::Close(connection)) => self.close(*connection),
         }
-        match stream_decision(first) {
-            Decision::Append(_) => self.append(index, Piece::item(&first.item), first),
-            Decision::End => self.append(index, Piece::end(), first),
-            Decision::Answer(_) | Decision::Pass => {}
-        }
-        self.answer(index, first);
         1
     }
 
-    /// The channel's place here, unless its last subscriber left after the publish.
-    fn find(&self, delivery: &Delivery) -> Option<usize> {
-        let index = delivery.index as usize;
-        let local = self.channels.get(index)?;
-        Arc::ptr_eq(&local.channel, &delivery.channel).then_some(index)
+    /// Notes who gets what of the first item, and of those behind it that can be joined with it.
+    fn note_items(&mut self, place: u32, news: &[News]) -> usize {
+        let run = self.joinable(place, news);
+        let Some(first) = run.first() else { return 1 };
+        if run.len() > 1 {
+            let items: Vec<_> = run.iter().map(|next| next.item()).collect();
+            self.append(place, Piece::run(&items, place), &run);
+        } else {
+            let item = first.item();
+            match stream_decision(first) {
+                Decision::Append { .. } => self.append(place, Piece::item(item, place), &run),
+                Decision::End => self.append(place, Piece::end(), &run),
+                decision => self.note_others(place, Mode::Stream, first, &decision),
+            }
+            let decision = delivery::plain(item.item(), Mode::Response);
+            self.note_others(place, Mode::Response, first, &decision);
+        }
+        for next in &run {
+            self.note_careful(place, next);
+        }
+        run.len()
     }
 
-    /// How many of these deliveries may go out as one piece: to one channel, plain content, no
-    /// other form, and nobody who came in between.
-    fn joinable(&self, index: usize, deliveries: &[Delivery]) -> usize {
+    /// The channel's place here, unless its last subscriber left after the news.
+    fn find(&self, channel: &Arc<Channel>, index: u32) -> Option<u32> {
+        let local = self.channels.get(index as usize)?;
+        Arc::ptr_eq(&local.channel, channel).then_some(index)
+    }
+
+    /// The first item, and those behind it that may go out with it as one piece: to the same
+    /// channel, plain content, no other form, and nobody who came in between.
+    fn joinable<'n>(&self, place: u32, news: &'n [News]) -> Vec<&'n Delivery> {
         let Some(Local {
             channel, streams, ..
-        }) = self.channels.get(index)
+        }) = self.channels.get(place as usize)
         else {
-            return 0;
+            return Vec::new();
         };
+        let items = news.iter().map_while(|news| match news {
+            News::Item(delivery) => Some(delivery),
+            _ => None,
+        });
         let mut bytes = 0;
-        let mut joined = deliveries.iter().take_while(|next| {
-            bytes += next.item.content().len();
+        let joins = |next: &&Delivery| {
+            bytes += next.item().content().len();
             bytes <= JOIN
                 && Arc::ptr_eq(&next.channel, channel)
-                && next.item.item().formats.response.is_none()
-                && matches!(stream_decision(next), Decision::Append(_))
-        });
-        let Some(first) = joined.next() else { return 0 };
-        let more = joined.count();
-        if more > 0 && streams.iter().any(|member| member.since >= first.number) {
-            return 0;
+                && next.item().item().formats.response.is_none()
+                && matches!(stream_decision(next), Decision::Append { .. })
+        };
+        let run: Vec<_> = items.clone().take_while(joins).collect();
+        let newcomers = |first: &Delivery| streams.iter().any(|one| one.since >= first.number);
+        match run.first() {
+            Some(first) if run.len() == 1 || !newcomers(first) => run,
+            _ => items.take(1).collect(),
         }
-        1 + more
     }
 
-    /// Notes a piece for every stream of the channel that was there before `delivery`.
-    fn append(&mut self, index: usize, piece: Piece, delivery: &Delivery) {
+    /// Notes a piece for every plain stream of the channel that was there before these items.
+    fn append(&mut self, place: u32, piece: Piece, run: &[&Delivery]) {
         let Self {
             channels,
             subscribers,
             pass,
+            bounds,
             ..
         } = self;
-        let Some(Local { streams, .. }) = channels.get(index) else {
+        let (Some(Local { streams, .. }), Some(first)) =
+            (channels.get(place as usize), run.first())
+        else {
             return;
         };
         let last = piece.last;
-        pass.pieces.push(Rc::new(piece));
+        let piece = pass.piece(piece);
         for member in streams {
-            if member.since >= delivery.number || member.standing.withheld {
+            if member.since >= first.number {
                 continue;
             }
             let Some(subscriber) = subscribers.get_mut(member.slot as usize) else {
                 continue;
             };
-            if !subscriber.is_over() {
-                pass.add(member.slot, subscriber);
-                if last {
-                    subscriber.end();
+            match subscriber.phase {
+                Phase::Open => {
+                    pass.add(piece, member.slot, subscriber);
+                    if last {
+                        subscriber.end();
+                    }
                 }
+                Phase::Paused => {
+                    for next in run {
+                        let waiting = &mut subscriber.careful().waiting;
+                        waiting.push(Kept::of(next), bounds.buffer);
+                    }
+                }
+                Phase::Over => {}
             }
         }
     }
 
-    /// Tells every long-poll of the channel that was there before `delivery`.
-    fn answer(&mut self, index: usize, delivery: &Delivery) {
-        let Self {
-            channels,
-            subscribers,
-            ..
-        } = self;
-        let Some(Local { responses, .. }) = channels.get(index) else {
+    /// Carries out, for each plain subscriber of one mode, what is not appended to a stream.
+    fn note_others(&mut self, place: u32, mode: Mode, delivery: &Delivery, decision: &Decision) {
+        if *decision == Decision::Pass {
+            return;
+        }
+        let members = |shard: &Self| {
+            let local = shard.channels.get(place as usize);
+            local.map_or(0, |local| local.plain(mode).len())
+        };
+        for index in 0..members(self) {
+            let member = self.channels.get(place as usize).and_then(|local| {
+                let member: Option<&Member> = local.plain(mode).get(index);
+                member.copied()
+            });
+            let Some(Member { slot, since }) = member else {
+                return;
+            };
+            let phase = self.subscribers.get(slot as usize).map(|one| one.phase);
+            if since >= delivery.number {
+                continue;
+            }
+            match phase {
+                Some(Phase::Paused) => self.keep(slot, Kept::of(delivery)),
+                Some(Phase::Open) => self.carry_out(slot, place, Kept::of(delivery), decision),
+                Some(Phase::Over) | None => {}
+            }
+        }
+    }
+
+    /// Decides for each careful subscriber of the channel by itself.
+    fn note_careful(&mut self, place: u32, delivery: &Delivery) {
+        let mut index = 0;
+        while let Some(member) = self
+            .channels
+            .get(place as usize)
+            .and_then(|local| local.careful.get(index))
+            .copied()
+        {
+            index += 1;
+            if member.since < delivery.number {
+                self.decide(member.slot, place, Kept::of(delivery));
+            }
+        }
+    }
+
+    /// Carries out what was decided for one subscriber.
+    pub(super) fn carry_out(&mut self, slot: u32, place: u32, kept: Kept, decision: &Decision) {
+        match decision {
+            Decision::Answer { body } => {
+                let body = body.clone();
+                let item = kept.item;
+                self.tell(slot, Event::Answer { item, body });
+            }
+            Decision::Append { content: None } => self.add(slot, Piece::item(&kept.item, place)),
+            Decision::Append {
+                content: Some(content),
+            } => self.add(slot, Piece::changed(&kept.item, place, content)),
+            Decision::Ask(ask) => self.ask(slot, place, kept, ask.clone()),
+            Decision::End => self.add(slot, Piece::end()),
+            Decision::Pass => {}
+            Decision::Recover(Cause::Hint) => self.recover(slot, Why::Hint),
+            Decision::Recover(Cause::Gap) => self.gap(slot, kept),
+            Decision::Skip(unfit) => self.skip(slot, &kept.item, unfit),
+        }
+    }
+
+    /// Notes a piece for one stream.
+    pub(super) fn add(&mut self, slot: u32, piece: Piece) {
+        if let Some(subscriber) = self.subscribers.get_mut(slot as usize)
+            && !subscriber.is_over()
+        {
+            let last = piece.last;
+            let piece = self.pass.piece(piece);
+            self.pass.add(piece, slot, subscriber);
+            if last {
+                subscriber.end();
+            }
+        }
+    }
+
+    /// Everybody on a channel asks the backend again.
+    fn update(&mut self, place: u32) {
+        let Some(local) = self.channels.get(place as usize) else {
             return;
         };
-        for member in responses
+        let members = [&local.responses, &local.streams, &local.careful];
+        let slots: Vec<u32> = members.into_iter().flatten().map(|one| one.slot).collect();
+        for slot in slots {
+            self.recover(slot, Why::Update);
+        }
+    }
+
+    /// Closes the connection of this id. Few are closed so, and none pays for being found fast.
+    fn close(&mut self, connection: ConnectionId) {
+        let found = self
+            .subscribers
             .iter()
-            .filter(|member| member.since < delivery.number)
-        {
-            let item = delivery.item.item();
-            let Decision::Answer(_) = delivery::to_response(item, member.standing) else {
-                continue;
-            };
-            let Some(subscriber) = subscribers.get_mut(member.slot as usize) else {
-                continue;
-            };
-            if !subscriber.is_over() {
-                subscriber.tell(Event::Answer(Arc::clone(&delivery.item)));
-            }
+            .find(|(_, one)| one.connection == connection);
+        if let Some((slot, _)) = found {
+            self.end(narrow(slot));
         }
     }
 
@@ -224,12 +343,13 @@ impl<W: Wire> Shard<W> {
         true
     }
 
-    fn write(&mut self, slot: u32) {
+    /// Writes what the pass has noted for one subscriber.
+    pub(super) fn write(&mut self, slot: u32) {
         let Self {
             subscribers,
             pass,
             now,
-            buffer,
+            bounds,
             ..
         } = self;
         let Some(subscriber) = subscribers.get_mut(slot as usize) else {
@@ -251,17 +371,35 @@ impl<W: Wire> Shard<W> {
             }
             subscriber.outlet.drain()
         };
-        subscriber.written(&written);
-        if written == Written::Blocked && subscriber.outlet.is_overfull(*buffer) {
-            self.overflows += 1;
-            subscriber.tell(Event::Overflow);
+        let overfull = written == Written::Blocked && subscriber.outlet.is_overfull(bounds.buffer);
+        self.written(slot, &written);
+        if overfull {
+            self.overflow(slot);
         }
     }
 }
 
-/// What an ordinary stream gets.
-fn stream_decision(delivery: &Delivery) -> Decision<'_> {
-    delivery::to_stream(delivery.item.item(), Standing::default())
+/// What a plain stream gets.
+fn stream_decision(delivery: &Delivery) -> Decision {
+    delivery::plain(delivery.item().item(), Mode::Stream)
+}
+
+impl Local {
+    fn plain(&self, mode: Mode) -> &[Member] {
+        match mode {
+            Mode::Response => &self.responses,
+            Mode::Stream => &self.streams,
+        }
+    }
+}
+
+impl Kept {
+    fn of(delivery: &Delivery) -> Self {
+        Self {
+            channel: Arc::clone(&delivery.channel),
+            item: Arc::clone(delivery.item()),
+        }
+    }
 }
 
 /// Most writes before others have their turn.

@@ -1,0 +1,123 @@
+//! Slow clients: what waits for one connection is bounded in bytes and in time. Nothing is left
+//! out in silence: a connection over its bound is closed, or told to recover, or keeps the newest
+//! item of each channel, as its route says; and the log and a counter tell of it.
+//!
+//! An item whose first byte is out is always finished.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use super::Shard;
+use crate::{
+    grip::delivery::Unfit,
+    hub::{
+        outlet::Wire,
+        subscriber::{Event, Overflow, Phase, Why},
+    },
+    telemetry::{counters, limit::Every},
+};
+
+impl<W: Wire> Shard<W> {
+    /// A connection has more waiting than it may.
+    pub(super) fn overflow(&mut self, slot: u32) {
+        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        let peer = subscriber.outlet.wire().and_then(Wire::peer);
+        match subscriber.overflow {
+            Overflow::Latest => {
+                subscriber.outlet.keep_latest();
+                counters::SLOW_LATEST.add(1);
+                tell(&LATEST, peer, "kept only the newest item of each channel");
+            }
+            Overflow::Recover if subscriber.recovers && subscriber.phase == Phase::Open => {
+                let dropped = subscriber.outlet.drop_waiting();
+                subscriber.phase = Phase::Paused;
+                let careful = subscriber.careful();
+                for one in &dropped {
+                    careful.stand_back(one);
+                }
+                careful.when_clear = true;
+                counters::SLOW_RECOVERED.add(1);
+                tell(
+                    &RECOVERED,
+                    peer,
+                    "dropped what waited; the backend is asked again",
+                );
+            }
+            // What it would recover it is getting already; the bound holds all the same.
+            Overflow::Recover | Overflow::Close => {
+                subscriber.tell(Event::Overflow);
+                counters::SLOW_CLOSED.add(1);
+                tell(&CLOSED, peer, "closed");
+            }
+        }
+    }
+
+    /// The time is over for a connection to take something, unless it has.
+    pub(super) fn stall(&mut self, slot: u32, written: u64) {
+        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        if !subscriber.outlet.is_stalled(written) {
+            self.watch(slot);
+            return;
+        }
+        let peer = subscriber.outlet.wire().and_then(Wire::peer);
+        subscriber.tell(Event::Overflow);
+        counters::SLOW_STALLED.add(1);
+        if let Some(left_out) = STALLED.hit(Instant::now()) {
+            tracing::warn!(
+                client.addr = peer.map(tracing::field::display),
+                left_out = (left_out > 0).then_some(left_out),
+                "closed: the client took nothing for timeouts.send while data waited for it"
+            );
+        }
+    }
+
+    /// The client has taken what was under way to it.
+    pub(in crate::hub) fn cleared(&mut self, slot: u32) {
+        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        let careful = subscriber.careful.as_deref_mut();
+        if careful.is_some_and(|careful| std::mem::take(&mut careful.when_clear))
+            && !subscriber.is_over()
+        {
+            subscriber.tell(Event::Recover(Why::Slow));
+        }
+    }
+}
+
+/// Tells of an overflow, at most once a second of each kind.
+fn tell(kind: &Every, peer: Option<SocketAddr>, what: &str) {
+    if let Some(left_out) = kind.hit(Instant::now()) {
+        tracing::warn!(
+            client.addr = peer.map(tracing::field::display),
+            left_out = (left_out > 0).then_some(left_out),
+            "slow client: more than limits.connection_buffer waits for it; {what} (raise the \
+             limit, send less, or choose another grip.overflow or route option overflow)"
+        );
+    }
+}
+
+/// Tells that an item was left out for one subscriber.
+pub(super) fn tell_skipped(channels: &[String], why: &Unfit) {
+    if let Some(left_out) = SKIPPED.hit(Instant::now()) {
+        let left_out = (left_out > 0).then_some(left_out);
+        let channels = channels.join(", ");
+        tracing::warn!(
+            channels,
+            left_out,
+            "item not delivered to a subscriber: {why}"
+        );
+    }
+}
+
+static CLOSED: Every = Every::new(Duration::from_secs(1));
+static LATEST: Every = Every::new(Duration::from_secs(1));
+static RECOVERED: Every = Every::new(Duration::from_secs(1));
+static SKIPPED: Every = Every::new(Duration::from_secs(1));
+static STALLED: Every = Every::new(Duration::from_secs(1));
