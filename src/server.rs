@@ -25,12 +25,13 @@ use tokio::{
 };
 
 use crate::{
-    config::{Loaded, Settings},
+    config::{Grip, Loaded, Settings},
     control,
-    forward::Forwarder,
+    forward::{Common, Forwarder},
     front::Front,
+    grip::{connection::ConnectionIds, item::Entry},
     hold,
-    hub::{Holder, Hub},
+    hub::{Bounds, Holder, Hub, Rules},
     listen,
     routes::{
         table::{self, Table},
@@ -81,12 +82,14 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         threads,
         settings.limits.publish_buffer,
         settings.timeouts.publish,
+        rules(&settings.grip),
     ));
     let ready = Arc::new(AtomicBool::new(false));
     let context =
         control::Context::new(Arc::clone(&hub), Arc::clone(&settings), Arc::clone(&ready));
     let context = Arc::new(context);
-    let (notices, open) = (Arc::default(), Arc::default());
+    let (notices, open, untold) = (Arc::default(), Arc::default(), Arc::default());
+    let common = Common::new(&settings);
     let (stop, stopped) = watch::channel(false);
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -105,7 +108,9 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             shown: Arc::clone(&shown),
             control: Arc::clone(&context),
             notices: Arc::clone(&notices),
+            common: Arc::clone(&common),
             open: Arc::clone(&open),
+            untold: Arc::clone(&untold),
             places: Arc::clone(&places),
             stop: stopped.clone(),
         };
@@ -132,8 +137,12 @@ struct Core {
     /// What the control connections of all cores share.
     control: Arc<control::Context>,
     notices: Arc<hold::Notices>,
+    /// What the forwarders of all cores share.
+    common: Arc<Common>,
     /// Client connections of all cores.
     open: Arc<AtomicUsize>,
+    /// Gone links of all cores that are not told yet.
+    untold: Arc<AtomicUsize>,
     /// One for each client connection there may be.
     places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
@@ -153,20 +162,16 @@ impl Core {
         clients: Vec<StdListener>,
         control: Vec<StdListener>,
     ) -> Result<(), Error> {
-        let buffer = self.settings.limits.connection_buffer;
-        let holder = Holder::new(&self.hub, self.index, buffer);
+        let holder = Holder::new(&self.hub, self.index, bounds(&self.settings));
         let shard = tokio::task::spawn_local(Rc::clone(&holder).run());
-        let (settings, routes) = (Arc::clone(&self.settings), Arc::clone(&self.routes));
-        let forwarder = Forwarder::new(settings, routes, self.welcome());
+        if self.index == 0 {
+            let hub = Arc::clone(&self.hub);
+            tokio::task::spawn_local(async move { hub.keep_time().await });
+        }
         let front = Front::new(
-            &self.settings,
-            forwarder,
-            hold::Context {
-                holder: Rc::clone(&holder),
-                settings: Arc::clone(&self.settings),
-                notices: Arc::clone(&self.notices),
-            },
+            self.holds(&holder),
             tune_held,
+            ConnectionIds::new(self.index),
         );
         let mut accepting = Vec::new();
         for listener in clients {
@@ -196,13 +201,28 @@ impl Core {
         Ok(())
     }
 
+    /// What holds of this core need.
+    fn holds(&self, holder: &Rc<Holder<TcpStream>>) -> hold::Context {
+        let settings = Arc::clone(&self.settings);
+        let (routes, common) = (Arc::clone(&self.routes), Arc::clone(&self.common));
+        let forwarder = Rc::new(Forwarder::new(settings, routes, common, self.welcome()));
+        let (untold, backoff) = (Arc::clone(&self.untold), self.settings.grip.link_backoff);
+        hold::Context {
+            holder: Rc::clone(holder),
+            settings: Arc::clone(&self.settings),
+            notices: Arc::clone(&self.notices),
+            teller: hold::Teller::new(Rc::clone(&forwarder), untold, backoff),
+            forwarder,
+        }
+    }
+
     /// The built-in page, with the one door of the hub for what its box publishes.
     fn welcome(&self) -> Welcome {
         let hub = Arc::clone(&self.hub);
         let publish = move |item| {
             let hub = Arc::clone(&hub);
             Box::pin(async move {
-                let receipts = hub.publish(vec![item]).await;
+                let receipts = hub.publish(vec![Entry::Item(item)]).await;
                 receipts
                     .map(|all| all.iter().map(|one| one.connections).sum())
                     .map_err(|busy| busy.to_string())
@@ -228,11 +248,11 @@ impl Core {
         tokio::task::spawn_local(listen::accept::accept_loop(listener, places, on_client))
     }
 
-    /// Waits for the connections of all cores: until the last of them is done, every core answers
-    /// on the control port.
+    /// Waits for the connections and gone links of all cores: until the last of them is done, every
+    /// core answers on the control port.
     async fn wait_for_the_last(&self) {
         let deadline = tokio::time::Instant::now() + self.settings.timeouts.drain;
-        let left = || self.open.load(Ordering::Acquire);
+        let left = || self.open.load(Ordering::Acquire) + self.untold.load(Ordering::Acquire);
         while left() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(GLANCE).await;
         }
@@ -258,6 +278,26 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What bounds a held connection.
+fn bounds(settings: &Settings) -> Bounds {
+    Bounds {
+        buffer: settings.limits.connection_buffer,
+        send: settings.timeouts.send,
+    }
+}
+
+/// What channels go by.
+fn rules(grip: &Grip) -> Rules {
+    Rules {
+        message_wait: grip.message_wait,
+        id_cache_ttl: grip.id_cache_ttl,
+        subscription_linger: grip.subscription_linger,
+        first_update: grip
+            .update_on_first_subscription
+            .then_some(grip.update_delay),
     }
 }
 

@@ -1,13 +1,14 @@
 //! One request through hyper: from a head that has passed the gate to a flushed answer, a parked
 //! connection, or the end.
 
-use std::{cell::RefCell, future::poll_fn, net::SocketAddr, rc::Rc, task::Poll};
+use std::{cell::RefCell, future::poll_fn, rc::Rc, task::Poll};
 
+use bytes::Bytes;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 
 use super::{
-    Front, Line, Turn,
+    Front, Line, Peer, Turn,
     gated::{Gated, Signals},
     refusal, service,
     story::{End, Story},
@@ -29,7 +30,11 @@ pub(super) struct Exchange<'f> {
 /// What the service and the driver of one exchange share.
 pub(super) struct Desk {
     pub(super) signals: Rc<Signals>,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
+    /// The request's head, as it came.
+    pub(super) head: Bytes,
+    /// The request was held before: it is made again.
+    pub(super) paused: RefCell<Option<hold::Paused>>,
     pub(super) version: gate::Version,
     pub(super) keep_alive: bool,
     /// What the connection becomes, if not just the next request's.
@@ -61,13 +66,17 @@ enum Stage {
 impl<'f> Exchange<'f> {
     pub(super) fn new(
         front: &'f Rc<Front>,
-        line: Line,
+        mut line: Line,
         head: &gate::Head,
-        peer: SocketAddr,
+        peer: Peer,
+        paused: Option<hold::Paused>,
     ) -> Self {
+        let raw = line.early.split_to(head.len).freeze();
         let desk = Rc::new(Desk {
             signals: Rc::default(),
             peer,
+            head: raw,
+            paused: RefCell::new(paused),
             version: head.version,
             keep_alive: head.keep_alive && !front.is_draining(),
             next: RefCell::new(None),
@@ -94,6 +103,7 @@ impl<'f> Exchange<'f> {
         let io = Gated::new(
             line.socket,
             line.early,
+            desk.head.clone(),
             &head,
             &front.limits,
             limit,
@@ -137,7 +147,7 @@ impl Desk {
             Ok(()) if matches!(*self.next.borrow(), Some(Next::Tunnel(_))) => Stage::Over,
             Ok(()) => Stage::Closed,
             Err(error) => {
-                tracing::debug!(client.addr = %self.peer, %error, "connection ended");
+                tracing::debug!(client.addr = %self.peer.addr, %error, "connection ended");
                 Stage::Broken
             }
         }
@@ -153,7 +163,7 @@ impl Desk {
             (_, Some(Next::Hold(_) | Next::HoldLater(_))) => End::Held,
             _ => End::Answered,
         };
-        story.tell(self.peer, end);
+        story.tell(self.peer.addr, end);
     }
 
     /// Makes of the connection what it becomes.

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -46,8 +46,8 @@ pub(super) struct Gated {
     socket: TcpStream,
     /// Bytes read from the client and not yet handed over.
     early: BytesMut,
-    /// Bytes of the head that are still to be handed over.
-    head: usize,
+    /// What of the head is still to be handed over.
+    head: Bytes,
     body: BodyScan,
     /// Most bytes kept for the next request.
     limit: usize,
@@ -55,10 +55,11 @@ pub(super) struct Gated {
 }
 
 impl Gated {
-    /// `early` begins with the request's head.
+    /// `bytes`: the request's head; `early`: what came behind it.
     pub(super) fn new(
         socket: TcpStream,
         early: BytesMut,
+        bytes: Bytes,
         head: &gate::Head,
         limits: &gate::Limits,
         limit: usize,
@@ -69,7 +70,7 @@ impl Gated {
         Self {
             socket,
             early,
-            head: head.len,
+            head: bytes,
             body,
             limit,
             signals,
@@ -83,15 +84,14 @@ impl Gated {
 
     /// Hands over bytes that are there already; false when there are none for this request.
     fn hand_over(&mut self, into: &mut ReadBuf<'_>) -> io::Result<bool> {
+        if !self.head.is_empty() {
+            let most = into.remaining().min(self.head.len());
+            into.put_slice(&self.head.split_to(most));
+            return Ok(true);
+        }
         let most = into.remaining().min(self.early.len());
-        let count = if self.head > 0 {
-            let count = most.min(self.head);
-            self.head -= count;
-            count
-        } else {
-            let belongs = self.body.feed(&self.early[..most]);
-            self.follow(belongs)?
-        };
+        let belongs = self.body.feed(&self.early[..most]);
+        let count = self.follow(belongs)?;
         into.put_slice(&self.early[..count]);
         self.early.advance(count);
         Ok(count > 0)
@@ -155,7 +155,7 @@ impl AsyncRead for Gated {
         if into.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if self.head > 0 || (!self.body.is_done() && !self.early.is_empty()) {
+        if !self.head.is_empty() || (!self.body.is_done() && !self.early.is_empty()) {
             self.hand_over(into)?;
             return Poll::Ready(Ok(()));
         }

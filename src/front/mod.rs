@@ -25,7 +25,7 @@ use tokio::{net::TcpStream, sync::Notify};
 use self::{exchange::Exchange, request::Arrival};
 use crate::{
     config::Settings,
-    forward::Forwarder,
+    grip::connection::{ConnectionId, ConnectionIds},
     hold::{self, Outcome},
     http1::gate,
 };
@@ -34,8 +34,8 @@ use crate::{
 pub struct Front {
     settings: Arc<Settings>,
     limits: gate::Limits,
-    forwarder: Forwarder,
     context: hold::Context,
+    ids: ConnectionIds,
     /// Tunes a socket that is going to be held.
     tune_held: fn(&TcpStream),
     drain: Drain,
@@ -56,6 +56,13 @@ struct Line {
     early: BytesMut,
 }
 
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    addr: SocketAddr,
+    id: ConnectionId,
+}
+
 /// What becomes of a connection after a request.
 enum Turn {
     /// It waits for the next request.
@@ -68,12 +75,8 @@ enum Turn {
 
 impl Front {
     /// The front of one thread.
-    pub fn new(
-        settings: &Arc<Settings>,
-        forwarder: Forwarder,
-        context: hold::Context,
-        tune_held: fn(&TcpStream),
-    ) -> Rc<Self> {
+    pub fn new(context: hold::Context, tune_held: fn(&TcpStream), ids: ConnectionIds) -> Rc<Self> {
+        let settings = Arc::clone(&context.settings);
         let limits = gate::Limits {
             head: settings.limits.request_head,
             target: settings.limits.request_target,
@@ -81,10 +84,10 @@ impl Front {
             body: settings.limits.request_body,
         };
         Rc::new(Self {
-            settings: Arc::clone(settings),
+            settings,
             limits,
-            forwarder,
             context,
+            ids,
             tune_held,
             drain: Drain::default(),
         })
@@ -95,26 +98,39 @@ impl Front {
     /// # Cancel safety
     /// Dropping it closes the connection and cancels what is under way for it.
     pub async fn serve(self: Rc<Self>, socket: TcpStream, peer: SocketAddr) {
+        let id = self.ids.next();
         let mut line = Line {
             socket,
             early: BytesMut::new(),
         };
+        let mut paused = None;
         // Boxed, each for itself, so that an idle connection has not the size of a busy one, nor a
         // parked one that of either.
         while let Some(head) = Box::pin(self.admit(&mut line, peer)).await {
-            match Box::pin(Exchange::new(&self, line, &head, peer).run()).await {
-                Turn::Next(next) => line = next,
+            let exchange =
+                Exchange::new(&self, line, &head, Peer { addr: peer, id }, paused.take());
+            let session = match Box::pin(exchange.run()).await {
+                Turn::Next(next) => {
+                    line = next;
+                    continue;
+                }
                 Turn::Over => return,
-                Turn::Held(session) => match session.run().await {
-                    Outcome::Over => return,
-                    Outcome::Next(socket, early) => {
-                        line = Line {
-                            socket,
-                            early: early[..].into(),
-                        };
-                    }
+                Turn::Held(session) => session,
+            };
+            line = match session.run(&self.context).await {
+                Outcome::Over => return,
+                Outcome::Next(socket, early) => Line {
+                    socket,
+                    early: early[..].into(),
                 },
-            }
+                Outcome::Retry(retry) => {
+                    paused = Some(retry.paused);
+                    Line {
+                        socket: retry.socket,
+                        early: retry.bytes[..].into(),
+                    }
+                }
+            };
         }
     }
 

@@ -16,12 +16,12 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Upload, show_route},
+    forward::{self, Answer, Cause, Collected, Failure, Upload},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
     },
-    hold::{self, Begun},
+    hold::{self, Begun, Paused},
 };
 
 /// Answers a request. Never fails: what goes wrong becomes a refusal.
@@ -63,11 +63,18 @@ async fn respond(
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let upload = Upload::new(body, BODY_LIMIT);
+    let paused = desk.paused.take();
     let client = forward::Client {
-        addr: Some(desk.peer.ip()),
+        addr: Some(desk.peer.addr.ip()),
         secure: false,
+        last: paused.as_ref().map_or(&[], |paused| &paused.last),
+        connection: Some(desk.peer.id),
     };
-    let forwarded = front.forwarder.forward(head, upload.clone(), &client).await;
+    let asking = front
+        .context
+        .forwarder
+        .forward(head, upload.clone(), &client);
+    let forwarded = asking.await;
     desk.story.replace(Story::of(forwarded.as_ref(), began));
     let mut answer = forwarded?;
     if let Some(upgrade) = answer.upgrade.take() {
@@ -90,7 +97,7 @@ async fn respond(
         let body = Outgoing::stream(answer.body, &desk.signals);
         return Ok(Response::from_parts(answer.head, body));
     }
-    settle(front, desk, answer, &upload, is_head).await
+    settle(front, desk, answer, &upload, is_head, paused).await
 }
 
 /// Acts on an answer that is an instruct.
@@ -100,7 +107,12 @@ async fn settle(
     answer: Answer,
     upload: &Upload,
     is_head: bool,
+    mut paused: Option<Paused>,
 ) -> Result<Response<Outgoing>, Failure> {
+    if let Some(paused) = &mut paused {
+        paused.permit = None;
+    }
+    let home = answer.home();
     let (route, target) = (Arc::clone(&answer.route), answer.target);
     let (asked, debug) = (answer.asked.clone(), answer.debug);
     let fail = |cause| Failure::logged(cause, asked.clone(), Arc::clone(&route), target, debug);
@@ -119,17 +131,20 @@ async fn settle(
     }
     let first = response.body.clone();
     let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;
-    let name = show_route(&route);
     let client = hold::Client {
         version: desk.version,
         keep_alive: desk.keep_alive,
         head: is_head,
-        route: &name,
-        prefix: &route.prefix,
-        implicit: route.targets.get(target).map_or(&[], |target| &target.subs),
+        route: &route,
+        target,
+        home,
         debug,
+        connection: desk.peer.id,
+        request: &desk.head,
+        body: &upload.kept().unwrap_or_default(),
     };
-    let begun = hold::begin(instruct, &client, &front.context);
+    let begun = hold::begin(instruct, &client, paused, &front.context)
+        .map_err(|error| fail(Cause::Filter(error)))?;
     match (begun, rest) {
         (Begun::Answer(response), None) => {
             let body = Outgoing::whole(response.body.clone(), &desk.signals);

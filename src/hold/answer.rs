@@ -54,14 +54,15 @@ pub(super) fn whole(response: &Response, version: Version, keep_alive: bool) -> 
     out
 }
 
-/// A long-poll's answer: the item's code, reason and body; the instruct's headers with those
-/// replaced that the item names.
+/// A long-poll's answer: the item's code, reason and body, or what filters made of that; the
+/// instruct's headers with those replaced that the item names.
 ///
 /// # Errors
 /// When the item's patch does not fit the instruct's body: the answer is a 502 then.
 pub(super) fn merged(
     instruct: &Response,
     content: &ResponseContent,
+    body: Option<Bytes>,
 ) -> Result<Response, PatchError> {
     let replaced = |name: &str| {
         content
@@ -83,7 +84,10 @@ pub(super) fn merged(
             .clone()
             .unwrap_or_else(|| reason(content.code).to_owned()),
         headers,
-        body: content.body.apply(&instruct.body)?,
+        body: match body {
+            Some(body) => body,
+            None => content.body.apply(&instruct.body)?,
+        },
     })
 }
 

@@ -8,17 +8,25 @@
 //! - a hold begins only when the client's request has been read to its end: otherwise the rest of
 //!   its body would be taken for the next request;
 //! - nothing is written to the socket by anyone but the shard while the request is held;
-//! - a held request keeps what its end needs and nothing else: a stream keeps nothing.
+//! - a held request keeps what its end needs and nothing else: a stream keeps nothing, unless it
+//!   may ask its backend: for its next link, a filter or a gone link.
 
 mod answer;
+mod ask;
 mod date;
+mod gone;
+mod link;
 mod notice;
+mod random;
+mod request;
 mod session;
 mod start;
+mod terms;
 
 pub use self::{
     date::http_date,
+    gone::Teller,
     notice::Notices,
-    session::{Early, Outcome, Session},
+    session::{Early, Outcome, Paused, Retry, Session},
     start::{Begun, Client, Context, Start, begin},
 };

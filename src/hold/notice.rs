@@ -6,11 +6,8 @@ use std::time::Instant;
 use tracing::Level;
 
 use crate::{
-    grip::{
-        delivery::Standing,
-        filter::Filter,
-        instruct::{Instruct, InstructWarning, Mode},
-    },
+    forward::{Route, show_route},
+    grip::instruct::{Instruct, InstructWarning, Mode},
     telemetry::limit::Each,
 };
 
@@ -23,8 +20,6 @@ pub struct Notices(Each<(Kind, String)>);
 enum Kind {
     /// More channels than one request may have.
     Cut,
-    /// Something gripd does not do yet.
-    Missing,
     NoChannels,
     /// A header with a quote that is never closed.
     Unclosed(&'static str),
@@ -32,36 +27,33 @@ enum Kind {
 
 impl Notices {
     /// Warns about `instruct`, of each kind of fault once a route.
-    pub(super) fn tell(&self, instruct: &Instruct, route: &str) {
+    pub(super) fn tell(&self, instruct: &Instruct, route: &Route) {
         for warning in &instruct.warnings {
             let kind = match warning {
                 InstructWarning::NoChannels => Kind::NoChannels,
                 InstructWarning::Unclosed { header, .. } => Kind::Unclosed(header),
             };
-            if self.is_first(kind, route) {
+            if let Some(route) = self.first(kind, route) {
                 tracing::warn!(route, "{warning} (said once for this route)");
             }
-        }
-        let missing = missing(instruct);
-        if !missing.is_empty() && self.is_first(Kind::Missing, route) {
-            tracing::warn!(
-                route,
-                "this route's instructs use what gripd does not do yet ({}): links and filters act \
-                 as if absent, and channels with require-sub deliver nothing",
-                missing.join(", ")
-            );
         }
     }
 
     /// Warns, once a route, that of `asked` channels only `most` are subscribed.
-    pub(super) fn cut(&self, route: &str, asked: usize, most: usize) {
-        if self.is_first(Kind::Cut, route) {
+    pub(super) fn cut(&self, route: &Route, asked: usize, most: usize) {
+        if let Some(route) = self.first(Kind::Cut, route) {
             tracing::warn!(
                 route,
                 "an instruct names {asked} channels, and only the first {most} are subscribed: \
                  raise grip.connection_subscription_max (said once for this route)"
             );
         }
+    }
+
+    /// The route's name, if this was not said of it yet.
+    fn first(&self, kind: Kind, route: &Route) -> Option<String> {
+        let name = show_route(route);
+        self.is_first(kind, &name).then_some(name)
     }
 
     fn is_first(&self, kind: Kind, route: &str) -> bool {
@@ -77,27 +69,6 @@ impl Default for Notices {
     }
 }
 
-fn missing(instruct: &Instruct) -> Vec<&str> {
-    let links = [
-        ("Grip-Link: next", instruct.links.next.is_some()),
-        ("Grip-Link: gone", instruct.links.gone.is_some()),
-    ];
-    let links = links
-        .into_iter()
-        .filter_map(|(name, used)| used.then_some(name));
-    let filters = instruct
-        .channels
-        .iter()
-        .flat_map(|channel| &channel.filters);
-    let known = filters
-        .map(String::as_str)
-        .filter(|name| Filter::parse(name).is_some());
-    let mut missing: Vec<&str> = links.chain(known).collect();
-    missing.sort_unstable();
-    missing.dedup();
-    missing
-}
-
 /// What the log tells of one hold. There is none unless the log tells of each.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -110,10 +81,10 @@ pub(super) struct Told {
 
 impl Told {
     /// Tells of a hold's beginning.
-    pub(super) fn begin(
+    pub(super) fn begin<'c>(
         mode: Mode,
-        channels: &[(String, Standing)],
-        route: &str,
+        channels: impl Iterator<Item = &'c str>,
+        route: &Route,
     ) -> Option<Box<Self>> {
         if !tracing::enabled!(Level::DEBUG) {
             return None;
@@ -122,14 +93,18 @@ impl Told {
             Mode::Response => "response",
             Mode::Stream => "stream",
         };
-        let names: Vec<&str> = channels.iter().map(|(name, _)| &**name).collect();
+        let names: Vec<&str> = channels.collect();
+        let route = show_route(route);
         let told = Self {
             mode,
             channels: names.join(", ").chars().take(LONGEST).collect(),
-            route: route.to_owned(),
+            route,
             began: Instant::now(),
         };
-        tracing::debug!(mode, channels = told.channels, route, "hold begins");
+        let Self {
+            channels, route, ..
+        } = &told;
+        tracing::debug!(mode, channels, route, "hold begins");
         Some(Box::new(told))
     }
 

@@ -1,29 +1,30 @@
 //! A parked request: one small task that waits for its shard's word, for bytes of its client, and
-//! for its client's going.
+//! for its client's going; and that asks the backend when its shard wants it to.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     io,
-    sync::Arc,
-    task::{Context, Poll},
+    pin::pin,
+    task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::{
-    answer,
+    answer, ask,
+    gone::Gone,
+    link::{Followed, Follower},
     notice::Told,
-    start::{Client, Start},
+    start::{Client, Context, Start},
+    terms::Terms,
 };
 use crate::{
-    forward,
-    grip::{
-        delivery::bare::{self as delivery, Decision, Standing},
-        instruct::Response,
-    },
+    forward::{self, Permit, Priority},
+    grip::{format::ResponseFormat, instruct::Response},
     http1::gate::Version,
-    hub::{Event, Held, Prepared, Wire},
+    hub::{Event, Held, Prepared, Why, Wire},
     telemetry::limit::Every,
 };
 
@@ -61,45 +62,120 @@ pub enum Outcome {
     Next(TcpStream, Vec<u8>),
     /// It is over.
     Over,
+    /// Its request is to be made again.
+    Retry(Box<Retry>),
 }
 
-/// What the end of a hold needs.
+/// A long-poll whose backend is to be asked again.
+#[derive(Debug)]
+pub struct Retry {
+    /// The client's connection.
+    pub socket: TcpStream,
+    /// The bytes of the whole request, as if it had just come, and what the client sent ahead.
+    pub bytes: Vec<u8>,
+    /// The hold, which goes on with the answer's instruct.
+    pub paused: Paused,
+}
+
+/// A hold that waits for what its backend says. Dropping it ends it.
+#[derive(Debug)]
+pub struct Paused {
+    pub(super) held: Held<TcpStream>,
+    pub(super) gone: Option<Gone>,
+    /// The newest id of each channel, for `Grip-Last`.
+    pub last: Vec<(String, String)>,
+    /// Its place among those who ask that backend again.
+    pub permit: Option<Permit>,
+}
+
+/// What the end of a hold needs, and what asking the backend needs.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// A stream: whether the connection goes on.
+    /// A stream that never asks: whether the connection goes on.
     Stream {
         keep_alive: bool,
     },
+    /// One that may.
+    Follower(Box<Follows>),
     LongPoll(Box<LongPoll>),
 }
 
-/// A long-poll: what it is answered with when nothing else comes.
+/// A stream that asks its backend: for what its next link has, or what its filters want to know;
+/// or whose end its backend wants to know of.
+#[derive(Debug)]
+pub(super) struct Follows {
+    keep_alive: bool,
+    terms: Terms,
+    link: Option<Box<Follower>>,
+    _gone: Option<Gone>,
+}
+
+/// A long-poll: what it is answered with when nothing else comes, and what it asks again.
 #[derive(Debug)]
 pub(super) struct LongPoll {
     response: Response,
     version: Version,
     keep_alive: bool,
     debug: bool,
+    terms: Terms,
+    request: Box<[u8]>,
+    gone: Option<Gone>,
+}
+
+/// How a stream's or a long-poll's session goes on.
+enum Turn {
+    /// It waits on.
+    On,
+    /// It is over, for this reason.
+    Over(Result<Event, Left>),
+    /// The request is made again.
+    Retry(Option<Permit>),
 }
 
 impl Ending {
-    pub(super) fn stream(keep_alive: bool) -> Self {
-        Self::Stream { keep_alive }
+    /// Keeps no more than a stream needs: most need nothing.
+    pub(super) fn stream(
+        keep_alive: bool,
+        link: Option<Box<Follower>>,
+        terms: Terms,
+        gone: Option<Gone>,
+        asks: bool,
+    ) -> Self {
+        if link.is_none() && gone.is_none() && !asks {
+            return Self::Stream { keep_alive };
+        }
+        Self::Follower(Box::new(Follows {
+            keep_alive,
+            terms,
+            link,
+            _gone: gone,
+        }))
     }
 
-    pub(super) fn long_poll(response: Response, client: &Client<'_>) -> Self {
-        let Client {
-            version,
-            keep_alive,
-            debug,
-            ..
-        } = *client;
+    pub(super) fn long_poll(
+        response: Response,
+        client: &Client<'_>,
+        terms: Terms,
+        request: Box<[u8]>,
+        gone: Option<Gone>,
+    ) -> Self {
         Self::LongPoll(Box::new(LongPoll {
             response,
-            version,
-            keep_alive,
-            debug,
+            version: client.version,
+            keep_alive: client.keep_alive,
+            debug: client.debug,
+            terms,
+            request,
+            gone,
         }))
+    }
+
+    fn terms(&self) -> Option<&Terms> {
+        match self {
+            Self::Stream { .. } => None,
+            Self::Follower(follows) => Some(&follows.terms),
+            Self::LongPoll(poll) => Some(&poll.terms),
+        }
     }
 }
 
@@ -116,12 +192,105 @@ impl Session {
         }
     }
 
-    /// Waits for the end of the hold.
+    /// Waits for the end of the hold, and asks the backend when that is due.
     ///
     /// # Cancel safety
     /// Dropping it lets the request go and closes its connection.
-    pub async fn run(mut self) -> Outcome {
-        let event = poll_fn(|context| self.poll(context)).await;
+    pub async fn run(mut self, context: &Context) -> Outcome {
+        // Boxed, each for itself: a parked request that asks nothing is not to have their size.
+        if self.follows_at_once() {
+            match Box::pin(self.recover(Why::Hint, context)).await {
+                Turn::On => {}
+                turn => return Box::pin(self.leave(turn)).await,
+            }
+        }
+        loop {
+            let event = poll_fn(|cx| poll(&self.held, &mut self.early, cx)).await;
+            let turn = match event {
+                Ok(Event::Recover(why)) => Box::pin(self.recover(why, context)).await,
+                Ok(Event::Ask(question)) => Box::pin(self.ask(*question, context)).await,
+                event => Turn::Over(event),
+            };
+            if !matches!(turn, Turn::On) {
+                return Box::pin(self.leave(turn)).await;
+            }
+        }
+    }
+
+    fn follows_at_once(&mut self) -> bool {
+        match &mut self.ending {
+            Ending::Follower(follows) => follows.link.as_ref().is_some_and(|link| link.at_once),
+            Ending::Stream { .. } | Ending::LongPoll(_) => false,
+        }
+    }
+
+    /// Asks the backend how things stand.
+    async fn recover(&mut self, why: Why, context: &Context) -> Turn {
+        tracing::debug!(?why, "the backend is asked again");
+        let Self {
+            held,
+            ending,
+            early,
+            ..
+        } = self;
+        match ending {
+            Ending::Stream { .. } => Turn::On,
+            Ending::LongPoll(poll) => {
+                let Some(home) = &poll.terms.home else {
+                    return Turn::Retry(None);
+                };
+                let priority = match why {
+                    Why::Hint => Priority::High,
+                    _ => Priority::Low,
+                };
+                let budget = context.forwarder.budget();
+                match during(held, early, budget.enter(home, priority)).await {
+                    Ok(permit) => Turn::Retry(Some(permit)),
+                    Err(end) => Turn::Over(end),
+                }
+            }
+            Ending::Follower(follows) => {
+                let Some(link) = &mut follows.link else {
+                    return Turn::On;
+                };
+                let followed = during(held, early, link.follow(held, context, why)).await;
+                link.at_once = false;
+                match followed {
+                    Err(end) => return Turn::Over(end),
+                    Ok(Followed::Held) => {}
+                    Ok(Followed::Ended) => held.end(),
+                    Ok(Followed::Failed(text)) => {
+                        fail(held, &text, follows.terms.debug);
+                    }
+                }
+                Turn::On
+            }
+        }
+    }
+
+    /// Asks the backend what a filter wants to know.
+    async fn ask(&mut self, question: crate::hub::Question, context: &Context) -> Turn {
+        let Self {
+            held,
+            ending,
+            early,
+            ..
+        } = self;
+        let Some(terms) = ending.terms() else {
+            return Turn::On;
+        };
+        let asked = ask::ask(&question, terms, held.last_ids(), context);
+        match during(held, early, asked).await {
+            Ok(reply) => {
+                held.answer(question.ask, &reply.as_reply());
+                Turn::On
+            }
+            Err(end) => Turn::Over(end),
+        }
+    }
+
+    /// Makes of the connection what it becomes.
+    async fn leave(self, turn: Turn) -> Outcome {
         let Self {
             held,
             ending,
@@ -129,54 +298,111 @@ impl Session {
             told,
         } = self;
         if let Some(told) = told {
-            told.end(cause(&event));
+            told.end(cause(&turn));
         }
-        let (Ok(event), Some(socket)) = (event, held.release()) else {
+        let event = match turn {
+            Turn::On | Turn::Over(Err(_)) => return Outcome::Over,
+            Turn::Retry(permit) => return retry(held, ending, &early, permit),
+            Turn::Over(Ok(event)) => event,
+        };
+        let Some(socket) = held.release() else {
             return Outcome::Over;
         };
         match (event, ending) {
             (Event::Ended, Ending::Stream { keep_alive: true }) => {
                 Outcome::Next(socket, early.bytes)
             }
-            (Event::Answer(item), Ending::LongPoll(poll)) => {
-                let response = poll.answer(&item);
-                Box::pin(poll.finish(&response, socket, early)).await
+            (Event::Ended, Ending::Follower(follows)) if follows.keep_alive => {
+                Outcome::Next(socket, early.bytes)
             }
-            (Event::Timeout, Ending::LongPoll(poll)) => {
-                Box::pin(poll.finish(&poll.response, socket, early)).await
-            }
+            (event, Ending::LongPoll(poll)) => match poll.last_word(event) {
+                Some(response) => poll.finish(&response, socket, early).await,
+                None => Outcome::Over,
+            },
             _ => Outcome::Over,
         }
     }
+}
 
-    /// Ready with the shard's word, or when the client has gone or sends too much.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Event, Left>> {
-        if let Poll::Ready(event) = self.held.poll(context) {
-            return Poll::Ready(Ok(event));
-        }
-        let early = &mut self.early;
-        self.held
-            .wire(|wire| early.poll_read(wire, context))
-            .unwrap_or(Poll::Ready(Left::Gone))
-            .map(Err)
+/// Ready with the shard's word, or when the client has gone or sends too much.
+fn poll(
+    held: &Held<TcpStream>,
+    early: &mut Early,
+    context: &mut TaskContext<'_>,
+) -> Poll<Result<Event, Left>> {
+    if let Poll::Ready(event) = held.poll(context) {
+        return Poll::Ready(Ok(event));
     }
+    held.wire(|wire| early.poll_read(wire, context))
+        .unwrap_or(Poll::Ready(Left::Gone))
+        .map(Err)
+}
+
+/// Does something for a paused hold, unless that is over first.
+async fn during<T>(
+    held: &Held<TcpStream>,
+    early: &mut Early,
+    work: impl Future<Output = T>,
+) -> Result<T, Result<Event, Left>> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if let Poll::Ready(end) = poll(held, early, context) {
+            return Poll::Ready(Err(end));
+        }
+        work.as_mut().poll(context).map(Ok)
+    })
+    .await
+}
+
+/// Ends a stream that cannot go on.
+fn fail(held: &Held<TcpStream>, text: &str, debug: bool) {
+    if let Some(left_out) = FAILED.hit(Instant::now()) {
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::warn!(left_out, "stream ended: {text}");
+    }
+    if debug {
+        held.append(&Bytes::from(format!("\n\n{text}\n")));
+    }
+    held.end();
+}
+
+fn retry(held: Held<TcpStream>, ending: Ending, early: &Early, permit: Option<Permit>) -> Outcome {
+    let (Ending::LongPoll(poll), Some(socket)) = (ending, held.take_wire()) else {
+        return Outcome::Over;
+    };
+    Outcome::Retry(Box::new(Retry {
+        socket,
+        bytes: [&poll.request, early.bytes.as_slice()].concat(),
+        paused: Paused {
+            last: held.last_ids(),
+            held,
+            gone: poll.gone,
+            permit,
+        },
+    }))
 }
 
 /// An end in the log's words.
-fn cause(event: &Result<Event, Left>) -> &'static str {
-    match event {
-        Ok(Event::Answer(_)) => "answered",
-        Ok(Event::Ended) => "ended by close",
-        Ok(Event::Timeout) => "timeout",
-        Ok(Event::Overflow) => "overflow: the client does not read",
-        Ok(Event::Broken) | Err(Left::Gone) => "client gone",
-        Err(Left::TooMuch) => "overflow: the client sent too much ahead",
+fn cause(turn: &Turn) -> &'static str {
+    match turn {
+        Turn::On => "",
+        Turn::Retry(_) => "asked again",
+        Turn::Over(Err(Left::TooMuch)) => "overflow: the client sent too much ahead",
+        Turn::Over(Err(Left::Gone) | Ok(Event::Broken)) => "client gone",
+        Turn::Over(Ok(event)) => match event {
+            Event::Answer { .. } => "answered",
+            Event::Ended => "ended",
+            Event::Failed(_) => "failed",
+            Event::Timeout => "timeout",
+            Event::Overflow => "overflow: the client does not read",
+            Event::Broken | Event::Ask(_) | Event::Recover(_) => "",
+        },
     }
 }
 
 impl Early {
     /// Reads ahead; ready when the client has gone or has sent too much.
-    fn poll_read(&mut self, wire: &impl Wire, context: &mut Context<'_>) -> Poll<Left> {
+    fn poll_read(&mut self, wire: &impl Wire, context: &mut TaskContext<'_>) -> Poll<Left> {
         loop {
             match wire.poll_read_ready(context) {
                 Poll::Pending => return Poll::Pending,
@@ -198,16 +424,27 @@ impl Early {
 }
 
 impl LongPoll {
-    fn answer(&self, item: &Arc<Prepared>) -> Response {
-        let Decision::Answer(content) = delivery::to_response(item.item(), Standing::default())
-        else {
+    /// What the client gets at the end.
+    fn last_word(&self, event: Event) -> Option<Response> {
+        match event {
+            Event::Answer { item, body } => Some(self.answer(&item, body)),
+            Event::Timeout => Some(self.response.clone()),
+            Event::Failed(text) => Some(answer::bad_gateway(&text)),
+            Event::Ask(_) | Event::Broken | Event::Ended | Event::Overflow | Event::Recover(_) => {
+                None
+            }
+        }
+    }
+
+    fn answer(&self, item: &Prepared, body: Option<Bytes>) -> Response {
+        let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
             return self.response.clone();
         };
-        answer::merged(&self.response, content).unwrap_or_else(|error| {
+        answer::merged(&self.response, content, body).unwrap_or_else(|error| {
             if let Some(left_out) = UNFIT.hit(Instant::now()) {
                 let left_out = (left_out > 0).then_some(left_out);
-                let channel = item.item().channels.first().map(String::as_str);
-                tracing::warn!(channel, %error, left_out, "item cannot answer a long-poll");
+                let channels = item.item().channels.join(", ");
+                tracing::warn!(channels, %error, left_out, "item cannot answer a long-poll");
             }
             answer::bad_gateway(&if self.debug {
                 error.to_string()
@@ -243,3 +480,5 @@ static UNFIT: Every = Every::new(Duration::from_secs(1));
 
 /// How long a write of an answer may make no progress.
 const STALLED: Duration = Duration::from_mins(1);
+
+static FAILED: Every = Every::new(Duration::from_secs(1));

@@ -11,17 +11,23 @@ use tokio::net::TcpStream;
 
 use super::{
     answer,
+    gone::{Gone, Teller},
+    link::Follower,
     notice::{Notices, Told},
-    session::Ending,
+    request,
+    session::{Ending, Paused},
+    terms::{Terms, filtered, no_link, unanswerable},
 };
 use crate::{
     config::Settings,
+    forward::{Forwarder, Home, Route},
     grip::{
-        delivery::bare::Standing,
+        connection::ConnectionId,
+        filter::{Filter, FilterError},
         instruct::{Header, Instruct, Mode, Response},
     },
     http1::gate::Version,
-    hub::{Ask, Framing, Held, Holder},
+    hub::{Framing, Held, Holder},
     telemetry::limit::Every,
 };
 
@@ -34,10 +40,14 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// What was said already.
     pub notices: Arc<Notices>,
+    /// Brings what is asked again to backends.
+    pub forwarder: Rc<Forwarder>,
+    /// Tells backends of clients that have gone.
+    pub teller: Rc<Teller>,
 }
 
 /// What a hold needs to know of the client's request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Client<'a> {
     /// The request's version: decides the framing.
     pub version: Version,
@@ -45,14 +55,20 @@ pub struct Client<'a> {
     pub keep_alive: bool,
     /// The request was a `HEAD`: it is never held.
     pub head: bool,
-    /// The route's name, for the log.
-    pub route: &'a str,
-    /// Put before every channel name (route option `prefix`).
-    pub prefix: &'a str,
-    /// Channels that the target adds (target option `sub`), without prefix.
-    pub implicit: &'a [String],
+    /// The route taken.
+    pub route: &'a Arc<Route>,
+    /// Index of the target that answered.
+    pub target: usize,
+    /// Where links and filters start from.
+    pub home: Option<Home>,
     /// Errors tell the cause.
     pub debug: bool,
+    /// By which it can be closed.
+    pub connection: ConnectionId,
+    /// The request's head, as it came.
+    pub request: &'a [u8],
+    /// Its body.
+    pub body: &'a [u8],
 }
 
 /// What an instruct comes to.
@@ -76,55 +92,156 @@ pub struct Start {
     keep_alive: bool,
 }
 
-/// Acts on an instruct. From here on the request is subscribed.
-pub fn begin(instruct: Instruct, client: &Client<'_>, context: &Context) -> Begun {
+/// What the client gets on the way of an instruct.
+enum Way {
+    /// The response, at once.
+    Answer,
+    /// A hold.
+    Hold(Mode),
+    /// The response, and what the next link has, at once.
+    Follow,
+}
+
+/// Acts on an instruct. From here on the request is subscribed. `paused`: it was held before, and
+/// this is what came of asking again.
+///
+/// # Errors
+/// A filter of the instruct cannot be applied to its own body.
+pub fn begin(
+    mut instruct: Instruct,
+    client: &Client<'_>,
+    paused: Option<Paused>,
+    context: &Context,
+) -> Result<Begun, FilterError> {
     context.notices.tell(&instruct, client.route);
-    let Some(mode) = instruct
-        .hold
-        .filter(|_| !client.head && allows_body(&instruct.response))
-    else {
-        return Begun::Answer(instruct.response);
+    let way = way(&instruct, client);
+    if !matches!(way, Way::Hold(Mode::Response)) {
+        instruct.response.body = filtered(&instruct, &instruct.response.body)?;
+    }
+    let mode = match way {
+        Way::Answer => return Ok(Begun::Answer(instruct.response)),
+        Way::Hold(mode) => mode,
+        Way::Follow => Mode::Stream,
     };
     if mode == Mode::Stream
         && let Some(channel) = unanswerable(&instruct)
     {
-        return Begun::Answer(without_link(&channel, instruct.response, client.debug));
+        let text = no_link(channel);
+        return Ok(Begun::Answer(without_link(
+            &text,
+            instruct.response,
+            client.debug,
+        )));
     }
+    Ok(Begun::Held(hold(instruct, mode, client, paused, context)))
+}
+
+fn way(instruct: &Instruct, client: &Client<'_>) -> Way {
+    // 204 and 304 have no body, so there is nothing to hold (RFC 9110 section 6.4.1).
+    let has_body = !client.head && !matches!(instruct.response.code, 204 | 304);
+    match instruct.hold {
+        Some(mode) if has_body => Way::Hold(mode),
+        None if has_body && instruct.links.next.is_some() && client.home.is_some() => Way::Follow,
+        Some(_) | None => Way::Answer,
+    }
+}
+
+/// Subscribes the request.
+fn hold(
+    instruct: Instruct,
+    mode: Mode,
+    client: &Client<'_>,
+    paused: Option<Paused>,
+    context: &Context,
+) -> Start {
     let framing = match client.version {
         Version::Http10 => Framing::Bare,
         Version::Http11 => Framing::Chunked,
     };
-    let most = context.settings.grip.connection_subscription_max;
-    if instruct.channels.len() > most {
-        context
-            .notices
-            .cut(client.route, instruct.channels.len(), most);
-    }
-    let channels = channels(&instruct, client, most);
-    let told = Told::begin(mode, &channels, client.route);
-    let held = context.holder.hold(&Ask {
-        mode,
+    let terms = Terms {
+        route: Arc::clone(client.route),
+        target: client.target,
+        home: client.home.clone(),
         framing,
-        channels: &channels,
-        timeout: instruct.timeout,
-        keep_alive: instruct.keep_alive.as_ref(),
-    });
+        debug: client.debug,
+        connection: client.connection,
+    };
+    let follower = (mode == Mode::Stream)
+        .then(|| follower(&instruct, &terms))
+        .flatten();
+    let link = follower.as_ref().and(instruct.links.next.as_ref());
+    let link = link.map(|link| link.timeout);
+    let ask = terms.ask(&instruct, mode, link, &context.settings, &context.notices);
+    let names = ask.channels.iter().map(|(name, _)| &**name);
+    let told = Told::begin(mode, names, client.route);
+    let (held, gone) = match paused {
+        None => (context.holder.hold(ask), None),
+        Some(Paused { held, gone, .. }) => {
+            held.resume(ask);
+            (held, gone)
+        }
+    };
+    if follower.as_ref().is_some_and(|follower| follower.at_once) {
+        held.pause();
+    }
+    let gone = gone.or_else(|| gone_link(&instruct, &terms, context));
     let keep_alive = client.keep_alive;
     let (ending, response) = match mode {
-        Mode::Response => (Ending::long_poll(instruct.response, client), None),
-        Mode::Stream => (
-            Ending::stream(keep_alive && framing == Framing::Chunked),
-            Some(instruct.response),
-        ),
+        Mode::Response => {
+            let kept = request::kept(client.request, client.body);
+            let ending = Ending::long_poll(instruct.response, client, terms, kept, gone);
+            (ending, None)
+        }
+        Mode::Stream => {
+            let goes_on = keep_alive && framing == Framing::Chunked;
+            let ending = Ending::stream(goes_on, follower, terms, gone, asks(&instruct));
+            (ending, Some(instruct.response))
+        }
     };
-    Begun::Held(Start {
+    Start {
         held,
         ending,
         told,
         response,
         framing,
         keep_alive,
-    })
+    }
+}
+
+/// May a filter of this instruct ask the backend?
+fn asks(instruct: &Instruct) -> bool {
+    let filters = instruct
+        .channels
+        .iter()
+        .flat_map(|channel| &channel.filters);
+    let mut known = filters.filter_map(|name| Filter::parse(name));
+    known.any(|filter| matches!(filter, Filter::HttpCheck | Filter::HttpModify))
+}
+
+/// What a stream with a next link keeps for it.
+fn follower(instruct: &Instruct, terms: &Terms) -> Option<Box<Follower>> {
+    let (link, home) = (instruct.links.next.as_ref()?, terms.home.as_ref()?);
+    match home.url.join(&link.uri) {
+        Ok(next) => Some(Box::new(Follower {
+            terms: terms.clone(),
+            home: home.clone(),
+            next,
+            at_once: instruct.hold.is_none(),
+        })),
+        Err(error) => {
+            if let Some(left_out) = BAD_LINK.hit(Instant::now()) {
+                let left_out = (left_out > 0).then_some(left_out);
+                tracing::warn!(left_out, %error, "a next link that cannot be followed");
+            }
+            None
+        }
+    }
+}
+
+fn gone_link(instruct: &Instruct, terms: &Terms, context: &Context) -> Option<Gone> {
+    let (link, home) = (instruct.links.gone.as_ref()?, terms.home.as_ref()?);
+    let url = home.url.join(link).ok()?;
+    Some(context.teller.gone(home, url))
 }
 
 impl Start {
@@ -146,58 +263,19 @@ impl Start {
     }
 }
 
-/// Full names of the channels, in order, each once, cut to the most one request may have.
-fn channels(instruct: &Instruct, client: &Client<'_>, most: usize) -> Vec<(String, Standing)> {
-    let named = instruct.channels.iter().take(most);
-    let mut channels: Vec<(String, Standing)> = named
-        .map(|channel| {
-            (
-                format!("{}{}", client.prefix, channel.name),
-                Standing::of(channel),
-            )
-        })
-        .collect();
-    for name in client.implicit {
-        let name = format!("{}{name}", client.prefix);
-        if !channels.iter().any(|(known, _)| *known == name) {
-            channels.push((name, Standing::default()));
-        }
-    }
-    channels
-}
-
-/// A channel with `prev-id` in a stream that has no next link: a gap could never be filled.
-fn unanswerable(instruct: &Instruct) -> Option<String> {
-    let mut behind = instruct
-        .channels
-        .iter()
-        .filter(|channel| channel.prev_id.is_some());
-    let channel = behind.next().filter(|_| instruct.links.next.is_none())?;
-    Some(channel.name.clone())
-}
-
-fn without_link(channel: &str, mut response: Response, debug: bool) -> Response {
+fn without_link(text: &str, mut response: Response, debug: bool) -> Response {
     if let Some(left_out) = NO_LINK.hit(Instant::now()) {
         tracing::warn!(
-            channel,
             left_out = (left_out > 0).then_some(left_out),
-            "a channel specifies prev-id, but there is no next link: stream ended"
+            "stream ended: {text}"
         );
     }
     if debug {
         let mut body = response.body.to_vec();
-        body.extend_from_slice(
-            format!("\n\nchannel '{channel}' specifies prev-id, but no next link found\n")
-                .as_bytes(),
-        );
+        body.extend_from_slice(format!("\n\n{text}\n").as_bytes());
         response.body = body.into();
     }
     response
-}
-
-/// 204 and 304 have no body, so there is nothing to hold (RFC 9110 section 6.4.1).
-fn allows_body(response: &Response) -> bool {
-    !matches!(response.code, 204 | 304)
 }
 
 /// Tells proxies in front not to buffer or cache an event stream, unless the backend spoke of it.
@@ -235,3 +313,4 @@ fn sse(mut response: Response) -> Response {
 
 /// Such a stream's client comes back at once, and so would the warning.
 static NO_LINK: Every = Every::new(Duration::from_secs(1));
+static BAD_LINK: Every = Every::new(Duration::from_secs(1));
