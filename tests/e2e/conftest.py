@@ -79,8 +79,16 @@ class Site:
 
     def send(self, text, channel="test"):
         """Sends an event from a process of its own, as a cron job or a worker would."""
-        command = self.run(["manage.py", "send", channel, text])
+        self.manage("send", channel, text)
+
+    def manage(self, *arguments):
+        """Runs a command of manage.py to its end."""
+        command = self.start_manage(*arguments)
         assert command.wait_end() == 0, command.output()
+
+    def start_manage(self, *arguments):
+        """Starts a command of manage.py."""
+        return self.run(["manage.py", *arguments])
 
     def run(self, arguments):
         """Starts Python in the site's folder, with what the site itself has in its environment."""

@@ -112,6 +112,13 @@ def start_proxy(programs, folder, backend_port, way="route", within=()):
     return start(programs, folder, f"* localhost:{backend_port}", way, within)
 
 
+def start_with_shipped_settings(kind, programs, folder, routes):
+    """Starts `gripd` or `pushpin` with Pushpin's shipped settings and these route lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = {"gripd": _start_gripd, "pushpin": _start_pushpin}[kind]
+    return start(programs, folder, routes, "conf", ())
+
+
 def with_hosts(file):
     """A command that runs another with `file` in the place of /etc/hosts, for it alone."""
     script = 'mount --bind "$0" /etc/hosts && exec "$@"'

@@ -1,7 +1,8 @@
 """A small site set up for django-eventstream as its README tells.
 
 What differs from run to run comes from the environment:
-GRIP_URL (the control port), E2E_DIR (a folder of this run), E2E_GZIP (compress every answer).
+GRIP_URL (the control port), E2E_DIR (a folder of this run), E2E_GZIP (compress every answer),
+E2E_STORAGE (keep events, so that clients can catch up).
 """
 
 import os
@@ -39,3 +40,5 @@ DATABASES = {
 
 GRIP_URL = os.environ["GRIP_URL"]
 EVENTSTREAM_ALLOW_ORIGIN = "*"
+if os.environ.get("E2E_STORAGE"):
+    EVENTSTREAM_STORAGE_CLASS = "django_eventstream.storage.DjangoModelStorage"
