@@ -525,12 +525,19 @@ fn the_headers_of_django_eventstream_hold() {
         ),
     )]);
     let mut client = gripd.stream("/events/", "event: stream-open\ndata:\n\n");
-    // require-sub fails closed until it is there: no content by that channel.
-    gripd.push("user-anonymous", "data: not this\n\n");
-    gripd.push("events-test", "data: this\n\n");
-    client.expect_stream("data: this\n\n");
-    gripd.wait_log("require-sub");
-    assert_eq!(backend.asked()[0], "GET /events/");
+    for (wanted, content) in [
+        ("events-other", "data: not this\n\n"),
+        ("events-test", "data: a\n\n"),
+    ] {
+        gripd.publish(&json!([{
+            "channel": "user-anonymous", "meta": {"require_sub": wanted},
+            "http-stream": {"content": content},
+        }]));
+    }
+    gripd.push("events-test", "data: b\n\n");
+    client.expect_stream("data: a\n\ndata: b\n\n");
+    // A link's timeout of 0 is no timer.
+    assert_eq!(backend.asked(), ["GET /events/"]);
 }
 
 // ---- keep-alive -----------------------------------------------------------------------------

@@ -931,7 +931,7 @@ fn each_hold_is_told_with_its_end() {
         gripd.wait_log(part);
     }
     gripd.close_streams("of-stream");
-    let at = ended(0, "ended by close");
+    let at = ended(0, "ended");
     let _poll = gripd.get("/response");
     gripd.wait_subscribers("of-response", "http-response", 1);
     gripd.answer_polls("of-response", "now");

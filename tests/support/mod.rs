@@ -26,7 +26,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-pub(crate) use backend::{Backend, Reply};
+pub(crate) use backend::{Backend, Reply, Request};
 pub(crate) use gripd::{Gripd, Setup, run_to_end};
 pub(crate) use wire::{Head, Response, Wire};
 
