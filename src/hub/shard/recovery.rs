@@ -247,7 +247,9 @@ impl<W: Wire> Shard<W> {
             match self.decide_kept(slot, place, &kept) {
                 None => {}
                 Some(Decision::Recover(Cause::Gap)) if answered => {
-                    let is_own = self.stands_at(slot, place, kept.item.item().id.as_deref());
+                    // Of one without an id nothing can be known: the backend was asked after it.
+                    let id = kept.item.item().id.as_deref();
+                    let is_own = id.is_none() || self.stands_at(slot, place, id);
                     match left_out.iter_mut().find(|(own, _)| *own == place) {
                         Some((_, known)) => *known |= is_own,
                         None => left_out.push((place, is_own)),
