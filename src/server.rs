@@ -47,9 +47,6 @@ pub enum Error {
     /// An address could not be bound.
     #[error(transparent)]
     Bind(#[from] listen::tcp::BindError),
-    /// The routes file could not be read.
-    #[error(transparent)]
-    Routes(#[from] table::LoadError),
     /// The system refused a thread, a runtime or a signal handler.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -59,7 +56,7 @@ impl Error {
     /// 3: something to configure differently; 1: the system.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bind(_) | Self::Routes(_) => 3,
+            Self::Bind(_) => 3,
             Self::System(_) => 1,
         }
     }
@@ -68,7 +65,7 @@ impl Error {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Before anything is served: an address that cannot be bound, a routes file that cannot be read.
+/// Before anything is served: an address that cannot be bound.
 pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let settings = Arc::new(loaded.settings.clone());
     let (before, now) = listen::limits::raise_open_files();
@@ -76,7 +73,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let places = Arc::new(Semaphore::new(places(&settings, now)));
     let threads = threads(&settings);
     let sockets = Sockets::bind(&settings, threads)?;
-    let routes = load_routes(&settings)?;
+    let routes = load_routes(&settings);
     let reloader = watch_routes(&settings, &routes)?;
     let hub = Arc::new(Hub::new(
         threads,
@@ -96,7 +93,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         .build()?;
     // Before anybody is told that gripd is there: from then on a signal ends it cleanly.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let shown = Arc::new(sockets.shown());
+    let shown = Arc::new(sockets.shown(loaded.in_image));
     shown.announce(settings.routes.welcome);
     let mut cores = Vec::with_capacity(threads);
     for (index, (clients, control)) in sockets.into_cores().enumerate() {
@@ -324,20 +321,28 @@ fn threads(settings: &Settings) -> usize {
     }
 }
 
-fn load_routes(settings: &Settings) -> Result<table::Shared, Error> {
-    let (table, faults) = Table::load(&settings.routes)?;
-    for fault in &faults {
+/// Routes to begin with. A file that nobody may read yet is no reason not to start: it is watched.
+fn load_routes(settings: &Settings) -> table::Shared {
+    let (table, faults) = Table::load(&settings.routes).unwrap_or_else(|error| {
+        tracing::error!("routes: {error}");
+        Default::default()
+    });
+    let (notes, faults): (Vec<_>, Vec<_>) = faults.iter().partition(|fault| fault.is_note());
+    for fault in faults {
         tracing::warn!("{fault}");
-    }
-    if table.routes().is_empty() {
-        tracing::error!("no route is in force: every request gets 502");
     }
     if settings.routes.welcome {
         tracing::info!("routes in force: none is configured, so the welcome page");
+    } else if table.routes().is_empty() {
+        tracing::error!("routes in force: none, so every request gets 502");
     } else {
-        tracing::info!("routes in force: {}", table.routes().len());
+        let later = match notes.len() {
+            0 => "",
+            _ => " (over_http: WebSockets over HTTP are still to come, plain HTTP is served)",
+        };
+        tracing::info!("routes in force: {}{later}", table.routes().len());
     }
-    Ok(Arc::new(ArcSwap::from_pointee(table)))
+    Arc::new(ArcSwap::from_pointee(table))
 }
 
 /// Watches the routes file, if the routes come from one.

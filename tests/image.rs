@@ -144,7 +144,7 @@ fn a_wrong_target_ends_it() {
 fn the_control_port_is_there_for_other_containers_but_not_for_web_pages() {
     let gripd = Gripd::start(|c| image(c.var("target", "test"), &["--control=0"]));
     let port = gripd.control.port();
-    gripd.wait_log(&format!("control: http://localhost:{port} (every address"));
+    gripd.wait_log(&format!("control: http://localhost:{port}"));
     let publish = |lines: &str| -> Response {
         let mut control = Wire::connect(([127, 0, 0, 1], port).into());
         let body = r#"{"items":[{"channel":"a","http-stream":{"content":"x"}}]}"#;

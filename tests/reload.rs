@@ -203,7 +203,7 @@ fn a_file_without_a_usable_route_keeps_the_old_table_and_says_so_once() {
 fn a_start_without_a_usable_route_answers_502_until_there_is_one() {
     let b = Backend::saying("B");
     let gripd = Gripd::start(|c| c.file("routes", "nonsense\n"));
-    gripd.wait_log("no route is in force: every request gets 502");
+    gripd.wait_log("routes in force: none, so every request gets 502");
     assert_eq!(gripd.fetch("/").status(), 502);
     fs::write(gripd.dir().join("routes"), line(&b)).unwrap();
     eventually("requests go to B", || gripd.fetch("/").text() == "B");

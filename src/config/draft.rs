@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
 };
@@ -265,6 +266,8 @@ impl Draft {
         };
         match readable(&file) {
             Ok(()) => self.files.push(file),
+            // Rights change without a restart: until then every request gets 502.
+            Err(Unreadable::Closed(_)) if !self.strict => self.files.push(file),
             Err(why) => {
                 let file = file.display();
                 let message = format!(
@@ -347,13 +350,27 @@ fn origin(config: Option<&Path>) -> String {
     config.map_or_else(|| "settings".to_owned(), |path| path.display().to_string())
 }
 
-fn readable(path: &Path) -> Result<(), String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err("it is a folder".into()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+/// Why a file cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    /// It is there, and its owner keeps it secret.
+    #[error(transparent)]
+    Closed(io::Error),
+    #[error("it is a folder")]
+    Folder,
+    #[error(transparent)]
+    Other(#[from] io::Error),
+}
+
+fn readable(path: &Path) -> Result<(), Unreadable> {
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied if path.is_file() => Unreadable::Closed(error),
+        _ => Unreadable::Other(error),
+    })?;
+    if file.metadata()?.is_dir() {
+        return Err(Unreadable::Folder);
     }
+    Ok(())
 }
 
 /// The folder of a file, to join names to; empty for this one.

@@ -66,6 +66,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What an operator should know; one line each.
     pub warnings: Vec<String>,
+    /// This is the container image (see [`Image`]).
+    pub in_image: bool,
 }
 
 /// Settings with everything that is wrong with them, for `gripd check`.
@@ -157,6 +159,7 @@ pub fn load(
         settings: examined.settings,
         files: examined.files,
         warnings: warnings.iter().map(ToString::to_string).collect(),
+        in_image: flags.image.is_some(),
     })
 }
 

@@ -51,6 +51,7 @@ pub fn spawn(source: RouteSource, shared: Shared) -> io::Result<Reloader> {
     // A full queue means that a look is due anyway: what does not fit may be lost.
     let (signals, inbox) = sync_channel(16);
     let stop = Arc::new(AtomicBool::new(false));
+    let failed = shared.load().routes().is_empty();
     let watch = Watch {
         path: source.file.clone().filter(|_| source.lines.is_empty()),
         source,
@@ -58,7 +59,8 @@ pub fn spawn(source: RouteSource, shared: Shared) -> io::Result<Reloader> {
         inbox,
         stop: Arc::clone(&stop),
         seen: None,
-        failed: false,
+        // Of a file that could not be read from the start the log has told already.
+        failed,
         refused: None,
     };
     let events = signals.clone();
@@ -206,7 +208,7 @@ impl Watch {
         self.shared.store(Arc::new(table));
         let lines = if added == 1 { "line" } else { "lines" };
         info!("routes: {name} reloaded: {count} in use, {added} {lines} added, {removed} removed");
-        for fault in faults {
+        for fault in faults.iter().filter(|fault| !fault.is_note()) {
             warn!("{fault}");
         }
         true

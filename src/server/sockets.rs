@@ -20,6 +20,8 @@ pub(super) struct Shown {
     everywhere: bool,
     /// Control addresses that other machines reach.
     open: Vec<SocketAddr>,
+    /// They are those of a container, which must be open for others to publish.
+    in_image: bool,
 }
 
 impl Sockets {
@@ -46,7 +48,7 @@ impl Sockets {
     }
 
     /// Where they are.
-    pub(super) fn shown(&self) -> Shown {
+    pub(super) fn shown(&self, in_image: bool) -> Shown {
         let (clients, mut control) = (addresses(&self.clients), addresses(&self.control));
         Shown {
             clients: urls(&clients),
@@ -56,6 +58,7 @@ impl Sockets {
                 control.retain(|address| !address.ip().is_loopback());
                 control
             },
+            in_image,
         }
     }
 
@@ -88,8 +91,15 @@ impl Shown {
             urls if urls.is_empty() => NONE.to_owned(),
             urls => urls,
         };
-        tracing::info!("control: {control}");
-        if !self.open.is_empty() {
+        if self.open.is_empty() {
+            tracing::info!("control: {control}");
+        } else if self.in_image {
+            tracing::info!(
+                "control: {control} (whoever reaches this port may publish: show it to publishers \
+                 only, in a compose file as 127.0.0.1:5561:5561 or not at all)"
+            );
+        } else {
+            tracing::info!("control: {control}");
             tracing::warn!(
                 addresses = ?self.open,
                 "the control port is open to other machines, and anyone who reaches it can \

@@ -33,6 +33,7 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, 
         notes.push(Note {
             column: section.column,
             text: "zhttp targets are not in gripd yet: this target answers 501".into(),
+            ..Note::default()
         });
     }
     for prop in &section.props {
@@ -56,7 +57,7 @@ fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
 }
 
 fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
-    let mut effect = "it has no effect";
+    let (mut effect, mut works) = ("it has no effect", false);
     match prop.name.as_str() {
         "client_cert" => target.client_cert = text(prop).map(Into::into),
         "client_key" => target.client_key = text(prop).map(Into::into),
@@ -67,7 +68,7 @@ fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
         "one_event" => target.one_event = true,
         "over_http" => {
             target.over_http = true;
-            effect = "plain HTTP works, WebSockets are not carried over it";
+            (effect, works) = ("plain HTTP works, WebSockets are not carried over it", true);
         }
         "ssl" => {
             target.ssl = true;
@@ -77,6 +78,9 @@ fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
         _ => return false,
     }
     note_later(notes, prop, effect);
+    if let Some(note) = notes.last_mut() {
+        note.works = works;
+    }
     true
 }
 
