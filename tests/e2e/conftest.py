@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from container import container, dockerfile, services  # noqa: F401, fixtures for all
 from program import Programs, free_port
 from proxy import ROOT, start_proxy
 
@@ -117,11 +118,11 @@ class Clients:
         """curl, with the answer's head."""
         return self._programs.start(["curl", "-sS", "-i", "-N", "--noproxy", "*", *options, url])
 
-    def node(self, script, *arguments):
-        """A script of `node/`, run where the npm packages are."""
+    def node(self, script, *arguments, within=()):
+        """A script of `node/`, run where the npm packages are; `within` is a command around it."""
         for file in (HERE / "node").glob("*.mjs"):
             shutil.copy(file, NODE)  # Node looks for packages beside the script
-        return self._programs.start(["node", NODE / script, *arguments])
+        return self._programs.start([*within, "node", NODE / script, *arguments])
 
     def eventsource(self, url):
         """The npm client `eventsource`."""
@@ -131,9 +132,9 @@ class Clients:
         """The welcome page in headless Chromium."""
         return self.node("welcome.mjs", find_chromium(), url)
 
-    def chromium(self, url):
+    def chromium(self, url, within=()):
         """A page in headless Chromium."""
-        return self.node("browser.mjs", find_chromium(), url)
+        return self.node("browser.mjs", find_chromium(), url, within=within)
 
 
 def find_chromium():

@@ -41,11 +41,6 @@ class Program:
             raise AssertionError(f"no {pattern!r}: program {why}\n{self.output()}")
         return match
 
-    def say(self, line):
-        """Writes a line to its standard input."""
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
     def look_again(self):
         """The next `wait_for` looks at all lines from the first on."""
         self._next = 0

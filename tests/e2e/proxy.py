@@ -139,7 +139,7 @@ def _start_gripd(programs, folder, route, way, within):
 
 def start_unconfigured(programs, client_port=0):
     """Starts gripd where it finds no file, whatever this machine has in /etc."""
-    argv = [_gripd(), "--config", "/dev/null", "--port", f"127.0.0.1:{client_port}"]
+    argv = [gripd_program(), "--config", "/dev/null", "--port", f"127.0.0.1:{client_port}"]
     return _listening(programs.start([*argv, "--control", "127.0.0.1:0"]))
 
 

@@ -76,7 +76,7 @@ class Page:
 
     def ask(self, line):
         """Has the browser do something; its answer."""
-        self.program.say(line)
+        self.program.tell(line)
         self._asked += 1
         return self.told(f"^={self._asked} (.*)")[1]
 

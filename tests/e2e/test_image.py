@@ -1,53 +1,21 @@
 """The container image without a container engine: Docker's files are parsed and compared with each
-other and with the program, and the image's entry point runs in namespaces of its own, with the
-mounts and the user that a container has."""
+other and with the program, and the image's entry point runs as in a container."""
 
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 from docker.utils.build import PatternMatcher
-from dockerfile_parse import DockerfileParser
 
+from container import CLIENTS, CONTROL, exec_form
 from proxy import ROOT, SHIPPED_CONF, gripd_program
-
-CONTROL, CLIENTS = "5561", "7999"
 
 
 # --- The files -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def dockerfile():
-    """The instructions of the last stage, by name; the first one's by `build NAME`."""
-    found, prefix = {}, ""
-    for step in DockerfileParser(path=str(ROOT)).structure:
-        name = step["instruction"]
-        if name == "FROM":
-            prefix = "build " if " AS build" in step["value"] else ""
-        assert prefix or name in {"COMMENT", "COPY"} or name not in found, f"{name} twice"
-        found[prefix + name] = step["value"]
-    return found
-
-
-@pytest.fixture(scope="module")
-def services():
-    """The services of the compose file."""
-    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-
-
-def exec_form(value):
-    """The words of an instruction that needs no shell."""
-    words = json.loads(value[value.index("[") :])
-    assert all(isinstance(word, str) for word in words)
-    return words
 
 
 def test_the_image_is_built_with_the_rust_that_the_crate_names(dockerfile):
@@ -114,8 +82,6 @@ def test_the_compose_file_agrees_with_the_image(services, dockerfile):
 def test_the_example_has_what_the_compose_file_starts(services):
     """The app's folder builds an image, serves the port of `target`, knows the command."""
     app = ROOT / services["app"]["build"]
-    if not app.exists():
-        pytest.skip(f"{app.relative_to(ROOT)} is not there")
     port = services["gripd"]["environment"][0].rsplit(":", 1)[1]
     assert re.search(rf"\b{port}\b", (app / "Dockerfile").read_text())
     python, script, command = services["ticker"]["command"]
@@ -125,76 +91,9 @@ def test_the_example_has_what_the_compose_file_starts(services):
 
 # --- The entry point, run ------------------------------------------------------------------------
 
-# Everything is read-only, /etc holds nothing but what is mounted, network and processes are a
-# container's own, and so is the user. The program and its words follow.
-CONTAINER = """
-set -e
-mount -o remount,bind,ro /
-mount --bind "$0" /etc
-mount -o remount,bind,ro /etc
-ip link set lo up
-exec setpriv --reuid 1001 --regid 1001 --clear-groups --bounding-set=-all --no-new-privs \\
-    env --ignore-environment --chdir=/ "$@"
-"""
-NAMESPACES = ["--mount", "--net", "--pid", "--fork", "--mount-proc"]
 # Where the backend is to the routes and to `target`: in the container's own network.
 BACKEND = "127.0.0.1:8000"
 ROUTES = f"* {BACKEND},over_http\n"
-
-
-class Container:
-    """gripd in namespaces of its own, with this folder mounted as /etc/pushpin (None: nothing)."""
-
-    def __init__(self, programs, etc, words, files, environment):
-        self._programs = programs
-        etc.mkdir()
-        if files is not None:
-            (etc / "pushpin").mkdir()
-            for name, text in files.items():
-                (etc / "pushpin" / name).write_text(text)
-                (etc / "pushpin" / name).chmod(0o444)
-                os.chown(etc / "pushpin" / name, 4711, 4711)
-            (etc / "pushpin").chmod(0o555)
-        shutil.copy(gripd_program(), etc / "program")
-        etc.chmod(0o755)
-        argv = ["unshare", *NAMESPACES, "--kill-child", "sh", "-c", CONTAINER, etc]
-        self.program = programs.start([*argv, *environment, "/etc/program", *words])
-        self.program.wait_for(r"control: http://")
-        parent = self.program.process.pid
-        (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        self.first_process = int(child)
-
-    def stop(self):
-        """Ends it as an engine does; returns the exit code."""
-        os.kill(self.first_process, signal.SIGTERM)
-        return self.program.wait_end()
-
-    def inside(self, *argv, mounts=False):
-        """Starts a program in the container's network, if wanted with its files, too."""
-        enter = ["nsenter", "--target", self.first_process, "--net"]
-        enter += ["--mount", "--pid", "env", "--ignore-environment"] if mounts else []
-        return self._programs.start([*enter, *argv])
-
-    def curl(self, *options):
-        """What curl says of an answer: its status behind its body."""
-        curl = self.inside("curl", "-sS", "--noproxy", "*", "-w", "%{http_code}", *options)
-        curl.wait_end()
-        return curl.lines
-
-
-@pytest.fixture
-def container(programs, tmp_path, dockerfile):
-    """Starts gripd as the image does, with a container's command."""
-    missing = [name for name in ("ip", "nsenter", "setpriv", "unshare") if not shutil.which(name)]
-    trial = ["unshare", *NAMESPACES, "true"]
-    if missing or subprocess.run(trial, capture_output=True, check=False).returncode:
-        pytest.skip(f"needs root and namespaces; missing: {missing or 'the right to make them'}")
-
-    def start(files, environment=(), command=("pushpin", "--merge-output")):
-        words = [*exec_form(dockerfile["ENTRYPOINT"])[1:], *command]
-        return Container(programs, tmp_path / "etc", words, files, environment)
-
-    return start
 
 
 MOUNTED = {
@@ -253,6 +152,6 @@ def test_the_health_check_follows_the_containers_command(container, dockerfile):
 
 def test_a_container_without_anything_shows_something(container):
     """The built-in backend answers."""
-    gripd = container(None)
+    gripd = container()
     assert gripd.curl(f"http://127.0.0.1:{CLIENTS}/")[-1] == "200"
     gripd.stop()
