@@ -336,9 +336,10 @@ fn load_routes(settings: &Settings) -> table::Shared {
     } else if table.routes().is_empty() {
         tracing::error!("routes in force: none, so every request gets 502");
     } else {
-        let later = match notes.len() {
-            0 => "",
-            _ => " (over_http: WebSockets over HTTP are still to come, plain HTTP is served)",
+        let later = if notes.is_empty() {
+            ""
+        } else {
+            " (over_http: WebSockets over HTTP are still to come, plain HTTP is served)"
         };
         tracing::info!("routes in force: {}{later}", table.routes().len());
     }
