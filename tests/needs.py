@@ -163,6 +163,7 @@ NODE = Npm("node", "install", E2E / "node" / "package.json")
 DASHBOARD = Npm("dashboard", "ci", EXAMPLE / "package.json", EXAMPLE / "package-lock.json")
 CARGO_FUZZ = CargoTool("cargo-fuzz")
 CURL = Debian("curl", "curl")
+PUSHPIN = Debian("pushpin", "pushpin")
 CHROMIUM = Debian(
     "chromium", "chromium", "chromium-browser", "google-chrome", variable="CHROMIUM"
 )

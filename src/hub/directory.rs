@@ -262,11 +262,12 @@ impl Presence {
         match mode {
             Mode::Response => &mut self.responses,
             Mode::Stream => &mut self.streams,
+            Mode::Message => &mut self.messages,
         }
     }
 
     pub(super) fn is_empty(self) -> bool {
-        self.responses == 0 && self.streams == 0
+        self.responses == 0 && self.streams == 0 && self.messages == 0
     }
 }
 

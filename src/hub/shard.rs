@@ -427,6 +427,7 @@ impl Local {
             channel: Arc::clone(channel),
             responses: Vec::new(),
             streams: Vec::new(),
+            messages: Vec::new(),
             careful: Vec::new(),
         }
     }
@@ -436,6 +437,7 @@ impl Local {
             _ if careful => &mut self.careful,
             Mode::Response => &mut self.responses,
             Mode::Stream => &mut self.streams,
+            Mode::Message => &mut self.messages,
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Cause, Decision, Unfit};
 use crate::grip::{
     filter::Filter,
-    format::{ResponseContent, ResponseFormat, StreamFormat},
+    format::{MessageFormat, ResponseContent, ResponseFormat, StreamFormat},
     instruct::Mode,
     item::Item,
 };
@@ -24,11 +24,22 @@ pub(super) enum Form<'a> {
     Hint,
     /// An action that means nothing in this mode.
     Idle,
+    Refresh,
+    Send {
+        content: &'a Bytes,
+        content_filters: Option<&'a [String]>,
+    },
 }
 
 impl<'a> Form<'a> {
-    pub(super) fn of(item: &'a Item, mode: Mode) -> Self {
+    /// `recovers`: the subscription knows the id of the last item it had.
+    pub(super) fn of(item: &'a Item, mode: Mode, recovers: bool) -> Self {
         match mode {
+            Mode::Message => item
+                .formats
+                .message
+                .as_ref()
+                .map_or(Self::Absent, |format| message(format, recovers)),
             Mode::Response => item
                 .formats
                 .response
@@ -48,8 +59,8 @@ impl<'a> Form<'a> {
     pub(super) fn content(&self, original: &[u8]) -> Option<Bytes> {
         match self {
             Self::Answer(content) => content.body.apply(original).ok(),
-            Self::Append { content, .. } => Some((*content).clone()),
-            Self::Absent | Self::End | Self::Hint | Self::Idle => None,
+            Self::Append { content, .. } | Self::Send { content, .. } => Some((*content).clone()),
+            Self::Absent | Self::End | Self::Hint | Self::Idle | Self::Refresh => None,
         }
     }
 
@@ -60,8 +71,11 @@ impl<'a> Form<'a> {
             Self::Answer(content) => content.content_filters.as_deref(),
             Self::Append {
                 content_filters, ..
+            }
+            | Self::Send {
+                content_filters, ..
             } => *content_filters,
-            Self::Absent | Self::End | Self::Hint | Self::Idle => None,
+            Self::Absent | Self::End | Self::Hint | Self::Idle | Self::Refresh => None,
         }?;
         let filters = filters.iter().filter(|filter| filter.changes_content());
         let subscription = filters.map(|filter| filter.name());
@@ -86,8 +100,29 @@ impl<'a> Form<'a> {
             Self::Append { .. } => Decision::Append { content: changed },
             Self::End => Decision::End,
             Self::Hint => Decision::Recover(Cause::Hint),
+            Self::Refresh => Decision::Recover(Cause::Refresh),
+            Self::Send { .. } => Decision::Send { content: changed },
             Self::Absent | Self::Idle => Decision::Pass,
         }
+    }
+}
+
+/// A WebSocket has no next link: a hint means that its backend should be asked only where gaps are
+/// noticed too.
+fn message(format: &MessageFormat, recovers: bool) -> Form<'_> {
+    match format {
+        MessageFormat::Send {
+            content,
+            content_filters,
+            ..
+        } => Form::Send {
+            content,
+            content_filters: content_filters.as_deref(),
+        },
+        MessageFormat::Close { .. } => Form::End,
+        MessageFormat::Hint if recovers => Form::Hint,
+        MessageFormat::Hint => Form::Idle,
+        MessageFormat::Refresh => Form::Refresh,
     }
 }
 

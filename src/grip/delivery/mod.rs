@@ -38,12 +38,17 @@ pub enum Decision {
     /// A filter has to ask the backend first: [`Standing::resume`] with its answer. Until then
     /// nothing else may be decided for this session, so that its order is kept.
     Ask(Ask),
-    /// The stream is ended properly.
+    /// The stream is ended properly; the WebSocket is closed with the form's code and reason.
     End,
     /// Nothing.
     Pass,
     /// The backend has to be asked for what the client lacks. Nothing of the item is sent.
     Recover(Cause),
+    /// The message of the item's form goes to the WebSocket.
+    Send {
+        /// The payload instead of the form's own, which all others share. May be empty.
+        content: Option<Bytes>,
+    },
     /// The item cannot be sent to this subscriber; its standing has not moved.
     Skip(Unfit),
 }
@@ -55,6 +60,8 @@ pub enum Cause {
     Gap,
     /// A publisher says that there is news. A stream without a next link ignores it.
     Hint,
+    /// A publisher wants the backend of a WebSocket to be asked.
+    Refresh,
 }
 
 /// Why an item cannot be sent to one subscriber though it is meant for it. The text is GRIP's, and
@@ -76,7 +83,7 @@ pub enum Unfit {
 
 /// What a subscription without prev-id and filters gets of `item`: the same for all of one mode.
 pub fn plain(item: &Item, mode: Mode) -> Decision {
-    let form = Form::of(item, mode);
+    let form = Form::of(item, mode, false);
     match form.mismatch(&[]) {
         Some(unfit) => Decision::Skip(unfit),
         None => form.decision(None),
@@ -126,7 +133,7 @@ impl Standing {
         mode: Mode,
         subscriptions: &dyn Subscriptions,
     ) -> Decision {
-        let form = Form::of(item, mode);
+        let form = Form::of(item, mode, self.prev_id.is_some());
         if !self.is_followed_by(item) {
             return match form {
                 // Nothing for this mode is missed by it; the next item that has a form will tell.
@@ -159,7 +166,7 @@ impl Standing {
         ask: Ask,
         reply: &Reply<'_>,
     ) -> Decision {
-        let form = Form::of(item, mode);
+        let form = Form::of(item, mode, self.prev_id.is_some());
         let content = form.content(&self.original);
         let case = self.case(item, content.as_ref(), subscriptions);
         let outcome = filter::resume(ask, reply, &self.filters, &case);

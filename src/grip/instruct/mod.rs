@@ -114,13 +114,15 @@ impl Instruct {
     }
 }
 
-/// How a request is held.
+/// How a request is held. An instruct names one of the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mode {
     /// Long-poll: nothing is sent until an item or the timeout answers.
     Response,
     /// Stream: the response begins at once and items are appended to it.
     Stream,
+    /// WebSocket: items become messages.
+    Message,
 }
 
 /// `Grip-Keep-Alive`, or `hold.keep-alive` of the JSON form.

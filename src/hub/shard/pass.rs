@@ -389,6 +389,7 @@ impl Local {
         match mode {
             Mode::Response => &self.responses,
             Mode::Stream => &self.streams,
+            Mode::Message => &self.messages,
         }
     }
 }

@@ -205,6 +205,7 @@ impl<W: Wire> Shard<W> {
             _ if own.careful => &local.careful,
             Mode::Response => &local.responses,
             Mode::Stream => &local.streams,
+            Mode::Message => &local.messages,
         };
         Some(members.get(own.position as usize)?.since)
     }
