@@ -9,7 +9,7 @@
 //! - `forward` brings one request to a backend through `upstream`.
 //! - `hub` knows who is subscribed to what and delivers.
 //! - [`routes`], `config`, `telemetry` serve the rooms above.
-//! - [`grip`] and [`http1`] are pure: the protocol as values and decisions.
+//! - [`grip`], [`http1`] and [`websocket`] are pure: the protocols as values and decisions.
 
 #[cfg(feature = "server")]
 pub mod cli;
@@ -36,3 +36,4 @@ pub mod server;
 pub mod telemetry;
 #[cfg(feature = "server")]
 pub mod upstream;
+pub mod websocket;
