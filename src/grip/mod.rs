@@ -7,12 +7,14 @@
 pub mod channel;
 pub mod connection;
 pub mod delivery;
+pub mod extension;
 pub mod filter;
 pub mod format;
 pub mod instruct;
 pub mod item;
 pub mod json;
 pub mod link;
+pub mod over_http;
 pub mod overflow;
 pub mod pace;
 mod patch;
@@ -21,6 +23,8 @@ pub mod sequence;
 pub mod signature;
 pub mod status;
 mod text;
+pub mod ws_control;
+pub mod ws_events;
 
 /// Value of the `Grip-Feature` request header: what gripd tells a backend it can do.
 pub const FEATURES: &str = "status, session, link:next, link:gone, filter:skip-self, \

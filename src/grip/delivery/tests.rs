@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::grip::{
     filter::FormatFault,
-    format::{ResponseBody, ResponseContent, ResponseFormat, StreamFormat},
+    format::{
+        MessageFormat, MessageKind, ResponseBody, ResponseContent, ResponseFormat, StreamFormat,
+    },
 };
 
 /// All sessions here have these channels.
@@ -37,7 +39,7 @@ fn standing(prev_id: Option<&str>, filters: &str, meta: &[(&str, &str)]) -> Stan
     .unwrap()
 }
 
-/// What both forms of an item ask for.
+/// What all forms of an item ask for.
 #[derive(Clone, Debug)]
 enum Action {
     Send(&'static str),
@@ -68,6 +70,19 @@ fn item(ids: (Option<&str>, Option<&str>), action: &Action) -> Item {
         Action::Close => StreamFormat::Close,
         Action::Refresh => StreamFormat::Refresh,
     });
+    item.formats.message = Some(match action {
+        Action::Send(content) => MessageFormat::Send {
+            kind: MessageKind::Text,
+            content: Bytes::from(*content),
+            content_filters: None,
+        },
+        Action::Hint => MessageFormat::Hint,
+        Action::Close => MessageFormat::Close {
+            code: Some(4009),
+            reason: None,
+        },
+        Action::Refresh => MessageFormat::Refresh,
+    });
     item
 }
 
@@ -94,6 +109,12 @@ fn with_content_filters(mut item: Item, names: &[&str]) -> Item {
         content_filters, ..
     }) = &mut item.formats.stream
     {
+        *content_filters = Some(names.clone());
+    }
+    if let Some(MessageFormat::Send {
+        content_filters, ..
+    }) = &mut item.formats.message
+    {
         *content_filters = Some(names);
     }
     item
@@ -101,16 +122,20 @@ fn with_content_filters(mut item: Item, names: &[&str]) -> Item {
 
 const POLL: Mode = Mode::Response;
 const STREAM: Mode = Mode::Stream;
+const SOCKET: Mode = Mode::Message;
 const ANSWER: Decision = Decision::Answer { body: None };
 const APPEND: Decision = Decision::Append { content: None };
+const MESSAGE: Decision = Decision::Send { content: None };
 const GAP: Decision = Decision::Recover(Cause::Gap);
 const HINT: Decision = Decision::Recover(Cause::Hint);
+const REFRESH: Decision = Decision::Recover(Cause::Refresh);
 
 fn own(mode: Mode, content: &str) -> Decision {
     let content = Some(Bytes::copy_from_slice(content.as_bytes()));
     match mode {
         Mode::Response => Decision::Answer { body: content },
         Mode::Stream => Decision::Append { content },
+        Mode::Message => Decision::Send { content },
     }
 }
 
@@ -119,31 +144,59 @@ fn plain_subscribers_get_what_the_form_of_their_mode_asks_for() {
     let ids = (Some("1"), None);
     let neither = Item::default();
     let mut stream_only = item(ids, &Action::Send("x"));
-    stream_only.formats.response = None;
-    for (case, item, poll, stream) in [
-        ("send", item(ids, &Action::Send("x")), ANSWER, APPEND),
+    (stream_only.formats.response, stream_only.formats.message) = (None, None);
+    for (case, item, poll, stream, socket) in [
         (
-            "nothing to append",
+            "send",
+            item(ids, &Action::Send("x")),
+            ANSWER,
+            APPEND,
+            MESSAGE,
+        ),
+        (
+            "nothing to append; vector 45 of WebSockets: an empty text",
             item(ids, &Action::Send("")),
             ANSWER,
             Decision::Pass,
+            MESSAGE,
         ),
         (
-            "vectors 52 and 69: close",
+            "vectors 52 and 69: close; vector 49 of WebSockets",
             item(ids, &Action::Close),
             Decision::Pass,
             Decision::End,
+            Decision::End,
         ),
-        ("vector 54: hint", item(ids, &Action::Hint), HINT, HINT),
         (
-            "refresh",
+            "vector 54: hint",
+            item(ids, &Action::Hint),
+            HINT,
+            HINT,
+            Decision::Pass,
+        ),
+        (
+            "refresh; vector 48 of WebSockets",
             item(ids, &Action::Refresh),
             Decision::Pass,
             Decision::Pass,
+            REFRESH,
         ),
-        ("vector 51: one form", stream_only, Decision::Pass, APPEND),
-        ("no form", neither, Decision::Pass, Decision::Pass),
+        (
+            "vector 51: one form",
+            stream_only,
+            Decision::Pass,
+            APPEND,
+            Decision::Pass,
+        ),
+        (
+            "no form",
+            neither,
+            Decision::Pass,
+            Decision::Pass,
+            Decision::Pass,
+        ),
     ] {
+        assert_eq!(plain(&item, SOCKET), socket, "{case}");
         assert_eq!(plain(&item, POLL), poll, "{case}");
         assert_eq!(plain(&item, STREAM), stream, "{case}");
     }
@@ -166,20 +219,21 @@ fn a_channel_with_neither_prev_id_nor_known_filters_is_plain() {
     assert!(of(&channel).is_some(), "the empty string is an id");
 }
 
-/// Sends the item to both kinds of subscribers, who are at `at`: what they get, and where they are
+/// Sends the item to all kinds of subscribers, who are at `at`: what they get, and where they are
 /// then.
 fn follow(
     at: Option<&str>,
     ids: (Option<&str>, Option<&str>),
     action: &Action,
-) -> ([Decision; 2], Option<String>) {
+) -> ([Decision; 3], Option<String>) {
     let item = item(ids, action);
-    let [poll, stream] = [POLL, STREAM].map(|mode| {
+    let [poll, stream, socket] = [POLL, STREAM, SOCKET].map(|mode| {
         let mut standing = standing(at, "", &[]);
         (standing.decide(&item, mode, &Session), standing.prev_id)
     });
     assert_eq!(poll.1, stream.1, "{action:?}");
-    ([poll.0, stream.0], poll.1)
+    assert_eq!(poll.1, socket.1, "{action:?}");
+    ([poll.0, stream.0, socket.0], poll.1)
 }
 
 const SEND: Action = Action::Send("x");
@@ -188,10 +242,14 @@ const SEND: Action = Action::Send("x");
 fn what_follows_moves_the_place() {
     let pass = Decision::Pass;
     for (case, action, want) in [
-        ("vector 55", SEND, [ANSWER, APPEND]),
-        ("vector 53", Action::Hint, [HINT, HINT]),
-        ("close", Action::Close, [pass.clone(), Decision::End]),
-        ("refresh", Action::Refresh, [pass.clone(), pass]),
+        ("vector 55", SEND, [ANSWER, APPEND, MESSAGE]),
+        ("vector 53", Action::Hint, [HINT, HINT, HINT]),
+        (
+            "close",
+            Action::Close,
+            [pass.clone(), Decision::End, Decision::End],
+        ),
+        ("refresh", Action::Refresh, [pass.clone(), pass, REFRESH]),
     ] {
         let (decisions, at) = follow(Some("5"), (Some("6"), Some("5")), &action);
         assert_eq!(decisions, want, "{case}");
@@ -209,7 +267,7 @@ fn a_gap_leaves_the_place() {
     ] {
         for action in [SEND, Action::Hint, Action::Close, Action::Refresh] {
             let (decisions, after) = follow(Some(at), (Some("9"), prev_id), &action);
-            assert_eq!(decisions, [GAP, GAP], "{case}, {action:?}");
+            assert_eq!(decisions, [GAP, GAP, GAP], "{case}, {action:?}");
             assert_eq!(after.as_deref(), Some(at), "{case}, {action:?}");
         }
     }
@@ -219,9 +277,16 @@ fn a_gap_leaves_the_place() {
 fn ids_need_not_be_there() {
     let empty = (Some("6"), Some(""));
     let (decisions, at) = follow(Some(""), empty, &SEND);
-    assert_eq!((decisions, at.as_deref()), ([ANSWER, APPEND], Some("6")));
+    assert_eq!(
+        (decisions, at.as_deref()),
+        ([ANSWER, APPEND, MESSAGE], Some("6"))
+    );
     let (decisions, at) = follow(Some("5"), (None, Some("5")), &SEND);
-    assert_eq!((decisions, at), ([ANSWER, APPEND], None), "the checks end");
+    assert_eq!(
+        (decisions, at),
+        ([ANSWER, APPEND, MESSAGE], None),
+        "the checks end"
+    );
 }
 
 #[test]
@@ -264,7 +329,7 @@ fn a_dropped_item_counts_as_seen() {
     ];
     for (filter, name, value) in drops {
         for action in [Action::Send("x"), Action::Hint, Action::Close] {
-            for mode in [POLL, STREAM] {
+            for mode in [POLL, STREAM, SOCKET] {
                 let mut standing = standing(Some("1"), filter, &[("user", "u")]);
                 let mut item = item((Some("2"), Some("1")), &action);
                 item.meta.insert(name.to_owned(), value.to_owned());
@@ -333,18 +398,18 @@ fn content_filters_must_be_the_subscriptions() {
 }
 
 #[test]
-fn content_is_filtered_for_both_modes() {
+fn content_is_filtered_for_all_modes() {
     let meta = [("user", "u"), ("id_format", "e%(a)s,%(b)s")];
     for (case, filters, content, want) in [
         ("vector 97", "var-subst", "%(user)s%%", Some("u%")),
         ("vector 100", "build-id", "id: %I", Some("id: e2,9")),
         ("shared", "build-id var-subst skip-self", "plain", None),
     ] {
-        for mode in [POLL, STREAM] {
+        for mode in [POLL, STREAM, SOCKET] {
             let mut standing = standing(Some("1"), filters, &meta);
             let item = item((Some("2"), Some("1")), &Action::Send(content));
             let want = want.map_or_else(
-                || Form::of(&item, mode).decision(None),
+                || Form::of(&item, mode, true).decision(None),
                 |content| own(mode, content),
             );
             assert_eq!(standing.decide(&item, mode, &Session), want, "{case}");
@@ -551,12 +616,13 @@ fn model(
     let idle = match mode {
         Mode::Response => matches!(action, Action::Close | Action::Refresh),
         Mode::Stream => matches!(action, Action::Refresh),
+        Mode::Message => matches!(action, Action::Hint) && prev_id.is_none(),
     };
     let mut seen = match action {
         Action::Send(content) => Seen::Content((*content).to_owned()),
         Action::Hint => Seen::Recovery(Cause::Hint),
         Action::Close => Seen::End,
-        Action::Refresh => Seen::Nothing,
+        Action::Refresh => Seen::Recovery(Cause::Refresh),
     };
     for filter in filters {
         let sent = matches!(seen, Seen::Content(_));
@@ -601,7 +667,9 @@ fn model(
 
 fn seen(decision: Decision, item: &Item) -> Seen {
     let content = match decision {
-        Decision::Answer { body: content } | Decision::Append { content } => content,
+        Decision::Answer { body: content }
+        | Decision::Append { content }
+        | Decision::Send { content } => content,
         Decision::End => return Seen::End,
         Decision::Pass => return Seen::Nothing,
         Decision::Recover(cause) => return Seen::Recovery(cause),
@@ -638,7 +706,7 @@ proptest! {
             ]),
             1..5,
         ),
-        mode in prop::sample::select(vec![POLL, STREAM]),
+        mode in prop::sample::select(vec![POLL, STREAM, SOCKET]),
         items in prop::collection::vec(
             (ids(), ids(), actions(), any::<bool>(), prop::sample::select(vec![200, 204, 500])),
             1..24,

@@ -8,7 +8,7 @@
 mod error;
 mod headers;
 mod json;
-mod params;
+pub(super) mod params;
 mod response;
 #[cfg(test)]
 mod tests;

@@ -7,15 +7,15 @@ use std::borrow::Cow;
 
 /// A header value split at its commas.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct List<'a> {
+pub(in crate::grip) struct List<'a> {
     /// The parts, trimmed. Empty ones count, except after a last comma.
-    pub(super) parts: Vec<&'a [u8]>,
+    pub(in crate::grip) parts: Vec<&'a [u8]>,
     /// The last part, if it has a quote that is never closed.
-    pub(super) unclosed: Option<&'a [u8]>,
+    pub(in crate::grip) unclosed: Option<&'a [u8]>,
 }
 
 /// Splits at commas outside double quotes.
-pub(super) fn split(value: &[u8]) -> List<'_> {
+pub(in crate::grip) fn split(value: &[u8]) -> List<'_> {
     let (mut parts, mut start, mut quoted) = (Vec::new(), 0, false);
     let mut bytes = value.iter().enumerate();
     while let Some((at, byte)) = bytes.next() {
@@ -42,7 +42,7 @@ pub(super) fn split(value: &[u8]) -> List<'_> {
 }
 
 /// Does any well-formed part of a list satisfy `test`?
-pub(super) fn any(value: &[u8], test: impl Fn(&Part<'_>) -> bool) -> bool {
+pub(in crate::grip) fn any(value: &[u8], test: impl Fn(&Part<'_>) -> bool) -> bool {
     let list = split(value);
     list.parts
         .iter()
@@ -52,19 +52,19 @@ pub(super) fn any(value: &[u8], test: impl Fn(&Part<'_>) -> bool) -> bool {
 
 /// One part of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part<'a> {
+pub(in crate::grip) struct Part<'a> {
     /// The text before the first `;`, trimmed.
-    pub(super) first: &'a [u8],
+    pub(in crate::grip) first: &'a [u8],
     /// The parameters in order. Without `=`: no value.
-    pub(super) params: Vec<Param<'a>>,
+    pub(in crate::grip) params: Vec<Param<'a>>,
 }
 
 /// A parameter: its name, and its value unless it has no `=`.
-pub(super) type Param<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
+pub(in crate::grip) type Param<'a> = (&'a [u8], Option<Cow<'a, [u8]>>);
 
 impl<'a> Part<'a> {
     /// `None`: a quoted value is never closed.
-    pub(super) fn parse(text: &'a [u8]) -> Option<Self> {
+    pub(in crate::grip) fn parse(text: &'a [u8]) -> Option<Self> {
         let (first, rest) = cut(text, b';');
         Some(Self {
             first: first.trim_ascii(),
@@ -75,21 +75,21 @@ impl<'a> Part<'a> {
     /// The first parameter of this name, in any case: outer `None` when there is none, inner when
     /// it has no value.
     #[expect(clippy::option_option, reason = "absent and without a value differ")]
-    pub(super) fn get(&self, name: &str) -> Option<Option<&[u8]>> {
+    pub(in crate::grip) fn get(&self, name: &str) -> Option<Option<&[u8]>> {
         let mut params = self.params.iter();
         let (_, value) = params.find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))?;
         Some(value.as_deref())
     }
 
     /// The values of all `filter` parameters. That name is lower case only.
-    pub(super) fn filters(&self) -> impl Iterator<Item = &[u8]> {
+    pub(in crate::grip) fn filters(&self) -> impl Iterator<Item = &[u8]> {
         let filters = self.params.iter().filter(|(name, _)| *name == b"filter");
         filters.filter_map(|(_, value)| value.as_deref())
     }
 }
 
 /// Reads `name=value; …`. `None`: a quoted value is never closed.
-pub(super) fn params(mut rest: &[u8]) -> Option<Vec<Param<'_>>> {
+pub(in crate::grip) fn params(mut rest: &[u8]) -> Option<Vec<Param<'_>>> {
     let mut params = Vec::new();
     while !rest.is_empty() {
         let end = rest.iter().position(|b| matches!(b, b'=' | b';'));
