@@ -34,6 +34,7 @@ pub(super) struct Manner {
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const JSON: &str = "application/json";
 
 impl Answer {
@@ -54,6 +55,16 @@ impl Answer {
         Self {
             kind: JSON,
             ..Self::text(status, document)
+        }
+    }
+
+    /// A page of numbers in the Prometheus text format.
+    pub(super) fn metrics(page: String) -> Self {
+        Self {
+            status: 200,
+            kind: METRICS,
+            extra: None,
+            body: page,
         }
     }
 

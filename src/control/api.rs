@@ -18,6 +18,7 @@ use super::{
 use crate::{
     grip::item::{self, Entry, ItemError},
     hub::{Busy, Receipt, Status},
+    telemetry::metrics,
 };
 
 /// Answers one request. Not cancelled while it runs: a publisher that leaves early has still
@@ -33,7 +34,8 @@ pub(super) async fn answer(head: &Head<'_>, body: Vec<u8>, context: &Context) ->
         ("/publish" | "/recover", method) => not_allowed(method, "POST"),
         ("/livez", "GET" | "HEAD") => Answer::text(200, "alive"),
         ("/readyz", "GET" | "HEAD") => ready(context.ready.load(Ordering::Acquire)),
-        ("/livez" | "/readyz", method) => not_allowed(method, "GET, HEAD"),
+        ("/metrics", "GET" | "HEAD") => metrics(context),
+        ("/livez" | "/readyz" | "/metrics", method) => not_allowed(method, "GET, HEAD"),
         _ => Answer::text(404, NOT_FOUND),
     }
 }
@@ -42,7 +44,7 @@ const ABOUT: &str = concat!(
     "gripd ",
     env!("CARGO_PKG_VERSION"),
     ": control port. POST /publish takes items for channels; POST /recover has all held clients \
-     look for what they missed; GET /livez and GET /readyz tell how gripd is. Clients connect to \
+     look for what they missed; GET /livez and GET /readyz tell how gripd is; GET /metrics counts. Clients connect to \
      another port.",
 );
 const NOT_ACCEPTABLE: &str =
@@ -66,6 +68,15 @@ fn ready(ready: bool) -> Answer {
     } else {
         Answer::text(503, "Not ready: gripd is starting or stopping.")
     }
+}
+
+fn metrics(context: &Context) -> Answer {
+    let channels = (
+        "gripd_channels",
+        "Channels with subscribers now, and those that linger",
+        context.hub.channels(),
+    );
+    Answer::metrics(metrics::page(&[channels]))
 }
 
 fn recover(form: Form, context: &Context) -> Answer {

@@ -8,7 +8,7 @@
 //! Source: Pushpin's control port, which one `POST` shape and the answers `Published` come from.
 //! Different here: connections are kept, chunked bodies and query strings are taken, weights in
 //! `Accept` count, a JSON answer tells what became of each item, and pages of other sites get
-//! 403. Not here: TLS, authentication, metrics.
+//! 403. Not here: TLS, authentication.
 
 use std::{
     io,

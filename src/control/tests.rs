@@ -180,6 +180,8 @@ fn paths_and_methods_are_answered() {
             ("GET", "/livez", 200, "alive\n"),
             ("GET", "/livez/", 200, "alive\n"),
             ("GET", "/readyz", 200, "ready\n"),
+            ("GET", "/metrics", 200, "# HELP gripd_items_published_total"),
+            ("DELETE", "/metrics", 405, "Method not allowed"),
             ("DELETE", "/livez", 405, "Method not allowed: DELETE.\n"),
             ("GET", "/publish", 405, "Method not allowed: GET.\n"),
             ("OPTIONS", "/publish", 405, "Method not allowed: OPTIONS.\n"),

@@ -8,6 +8,10 @@ use crate::grip::delivery::Standing;
 
 /// What a careful subscriber keeps.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(super) struct Careful {
     /// The standings of its careful subscriptions, by the channel's place in the shard.
     standings: Vec<(u32, Standing)>,
@@ -19,6 +23,8 @@ pub(super) struct Careful {
     pub(super) link: Option<LinkTime>,
     /// Asked to recover while it was paused already.
     pub(super) again: bool,
+    /// No keep-alive may go out.
+    pub(super) muted: bool,
     /// The backend is asked when the client has taken what is under way to it.
     pub(super) when_clear: bool,
     /// The item about which the backend is asked.
@@ -57,6 +63,7 @@ impl Careful {
     pub(super) fn settle(&mut self, prefix: usize, debug: bool, link: Option<Millis>) {
         self.prefix = prefix;
         self.debug = debug;
+        self.muted = false;
         self.link = link.filter(|time| *time > 0).map(|timeout| LinkTime {
             timeout,
             skipped: false,
@@ -106,7 +113,7 @@ impl Waiting {
         if self.missed {
             return;
         }
-        self.bytes += kept.item.content().len();
+        self.bytes += kept.item.weight();
         if self.items.len() == ITEMS || (self.bytes > limit && !self.items.is_empty()) {
             *self = Self {
                 missed: true,
@@ -120,8 +127,16 @@ impl Waiting {
     /// The oldest item.
     pub(super) fn pop(&mut self) -> Option<Kept> {
         let kept = self.items.pop_front()?;
-        self.bytes -= kept.item.content().len();
+        self.bytes -= kept.item.weight();
         Some(kept)
+    }
+
+    /// Keeps an item again that was the oldest, whatever there is besides.
+    pub(super) fn put_back(&mut self, kept: Kept) {
+        if !self.missed {
+            self.bytes += kept.item.weight();
+            self.items.push_front(kept);
+        }
     }
 
     /// Was anything dropped since this was asked last?

@@ -65,6 +65,8 @@ pub(super) struct Presence {
     pub(super) responses: u32,
     /// Held streams.
     pub(super) streams: u32,
+    /// WebSockets.
+    pub(super) messages: u32,
     /// Where the shard keeps this channel; valid while there are subscribers.
     pub(super) index: u32,
 }
@@ -245,9 +247,10 @@ impl State {
         self.dead
     }
 
-    /// The clock has told it.
-    pub(super) fn told(&mut self) {
-        self.armed = None;
+    /// The clock has told it. One that was told sooner than it asked for at last is still to be
+    /// told then.
+    pub(super) fn told(&mut self, now: Millis) {
+        self.armed.take_if(|due| *due <= now);
     }
 
     /// Its first subscribers are to ask again by now; said once.

@@ -11,10 +11,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    Ask, Bounds, Event, Hub, Inbox, Progress, Shard, Wire, outlet::Written, subscriber::Subscriber,
+use super::{Ask, Bounds, Event, Hub, Inbox, Progress, Shard, Wire, subscriber::Subscriber};
+use crate::grip::{
+    delivery::Standing,
+    filter::{self, Reply},
 };
-use crate::grip::filter::{self, Reply};
 
 /// One core's shard, shared by the tasks of its thread.
 #[derive(Debug)]
@@ -61,25 +62,25 @@ impl<W: Wire> Holder<W> {
     /// waits until [`Held::open`].
     pub fn hold(self: &Rc<Self>, ask: Ask<'_>) -> Held<W> {
         let now = self.began.elapsed();
-        let first = first_due(&ask, now);
         let slot = self.shard.borrow_mut().subscribe(ask, now);
-        self.settled(slot, first);
+        self.settled(slot);
         Held {
             holder: Rc::clone(self),
             slot,
         }
     }
 
-    /// Sees to it that the loop looks after a new hold, or ends it when the server is stopping.
-    fn settled(&self, slot: u32, first: Duration) {
+    /// Ends a new hold when the server is stopping.
+    fn settled(&self, slot: u32) {
         if self.draining.get() {
             self.shard.borrow_mut().end(slot);
         }
-        if self.inbox.is_empty() && !self.shard.borrow().has_work() {
-            self.rouse(first);
-        } else {
-            self.inbox.bell.notify_one();
-        }
+        self.rouse();
+    }
+
+    /// The time, since some beginning: the clock of holds.
+    pub fn now(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// Ends every hold properly, and each that begins later: streams end, long-polls get their
@@ -89,11 +90,15 @@ impl<W: Wire> Holder<W> {
         let mut shard = self.shard.borrow_mut();
         shard.catch_up(self.began.elapsed());
         shard.end_all();
+        drop(shard);
+        self.rouse();
     }
 
-    /// Wakes the loop when it would sleep past `due`.
-    fn rouse(&self, due: Duration) {
-        if self.sleeps_until.borrow().is_none_or(|until| due < until) {
+    /// Wakes the loop when there is something to do, or something is due before it would look.
+    fn rouse(&self) {
+        let shard = self.shard.borrow();
+        let is_sooner = |due| self.sleeps_until.borrow().is_none_or(|until| due < until);
+        if !self.inbox.is_empty() || shard.has_work() || shard.next_due().is_some_and(is_sooner) {
             self.inbox.bell.notify_one();
         }
     }
@@ -134,6 +139,7 @@ impl<W: Wire> Held<W> {
     /// Hands the socket over. `first` goes out before anything else.
     pub fn open(&self, wire: W, first: Option<Bytes>) {
         self.holder.shard.borrow_mut().open(self.slot, wire, first);
+        self.holder.rouse();
     }
 
     /// What is asked of the request's session: after [`Event::Recover`] and [`Event::Ask`] the
@@ -162,9 +168,6 @@ impl<W: Wire> Held<W> {
         drained.map(|written| {
             let mut shard = self.holder.shard.borrow_mut();
             shard.written(self.slot, &written);
-            if written == Written::All {
-                shard.cleared(self.slot);
-            }
         })
     }
 
@@ -176,15 +179,14 @@ impl<W: Wire> Held<W> {
     /// Goes on, with the subscriptions of another instruct.
     pub fn resume(&self, ask: Ask<'_>) {
         let now = self.holder.began.elapsed();
-        let first = first_due(&ask, now);
         self.holder.shard.borrow_mut().resume(self.slot, ask, now);
-        self.holder.settled(self.slot, first);
+        self.holder.settled(self.slot);
     }
 
     /// Goes on with the backend's reply to a filter's question.
     pub fn answer(&self, ask: filter::Ask, reply: &Reply<'_>) {
         self.holder.shard.borrow_mut().answer(self.slot, ask, reply);
-        self.holder.inbox.bell.notify_one();
+        self.holder.rouse();
     }
 
     /// Appends bytes of the session's own to a stream.
@@ -193,11 +195,19 @@ impl<W: Wire> Held<W> {
             .shard
             .borrow_mut()
             .append_own(self.slot, content);
+        self.holder.rouse();
+    }
+
+    /// Keeps keep-alives back, or no longer: one would stand in the middle of a body that comes
+    /// in pieces.
+    pub fn mute(&self, muted: bool) {
+        self.with(|subscriber| subscriber.careful().muted = muted);
     }
 
     /// Ends a stream properly; [`Event::Ended`] tells when its last byte is out.
     pub fn end(&self) {
         self.holder.shard.borrow_mut().end(self.slot);
+        self.holder.rouse();
     }
 
     /// Ready when no more than `limit` bytes wait for the client, or the hold is over.
@@ -211,6 +221,60 @@ impl<W: Wire> Held<W> {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Subscribes a WebSocket to a channel, by its full name, or changes how it stands there.
+    pub fn subscribe_to(&self, name: &str, standing: Option<Box<Standing>>) {
+        let now = self.now();
+        let mut shard = self.holder.shard.borrow_mut();
+        shard.subscribe_to(self.slot, name, standing, now);
+        drop(shard);
+        self.holder.inbox.bell.notify_one();
+    }
+
+    /// Ends a WebSocket's subscription to a channel.
+    pub fn unsubscribe_from(&self, name: &str) {
+        let now = self.now();
+        let mut shard = self.holder.shard.borrow_mut();
+        shard.unsubscribe_from(self.slot, name, now);
+    }
+
+    /// Writes frames of the session's own to a WebSocket.
+    pub fn write(&self, frames: Bytes) {
+        self.holder.shard.borrow_mut().write_own(self.slot, frames);
+    }
+
+    /// Has nothing delivered any more; the session may still write.
+    pub fn close_off(&self) {
+        let now = self.now();
+        self.holder.shard.borrow_mut().close_off(self.slot, now);
+    }
+
+    /// Goes on with what was kept, now that the backend was asked.
+    pub fn go_on(&self) {
+        self.holder.shard.borrow_mut().go_on_answered(self.slot);
+        self.holder.inbox.bell.notify_one();
+    }
+
+    /// Has [`Event::Tick`] told at this time ([`Held::now`]); `None`: never.
+    pub fn wake_at(&self, due: Option<Duration>) {
+        self.holder.shard.borrow_mut().wake_at(self.slot, due);
+        self.holder.rouse();
+    }
+
+    /// The time, on the clock of [`Holder::now`].
+    pub fn now(&self) -> Duration {
+        self.holder.now()
+    }
+
+    /// When something was sent last, on the same clock.
+    pub fn last_sent(&self) -> Duration {
+        self.holder.shard.borrow().last_sent(self.slot)
+    }
+
+    /// Bytes that wait for the client.
+    pub fn waiting(&self) -> usize {
+        self.with(|one| one.outlet.waiting()).unwrap_or_default()
     }
 
     /// The ids up to which the client has its channels, by unprefixed name: for `Grip-Last`.
@@ -247,13 +311,6 @@ impl<W: Wire> Drop for Held<W> {
     fn drop(&mut self) {
         self.holder.shard.borrow_mut().leave(self.slot);
     }
-}
-
-/// When a hold has to be looked at first.
-fn first_due(ask: &Ask<'_>, now: Duration) -> Duration {
-    let keep_alive = ask.keep_alive.map(|keep_alive| keep_alive.timeout);
-    let times = [Some(ask.timeout), keep_alive, ask.link];
-    now + times.into_iter().flatten().min().unwrap_or_default()
 }
 
 /// How long a shard works before others have their turn.

@@ -22,6 +22,8 @@ mod wheel;
 mod simulation;
 #[cfg(test)]
 mod stress;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::hash_map::RandomState,
@@ -42,14 +44,17 @@ pub use self::{
     inbox::Inbox,
     outlet::Wire,
     piece::Framing,
-    prepared::Prepared,
+    prepared::{COMPRESSED_FROM, Prepared, deflate, opcode},
     shard::{Ask, Bounds, Progress, Shard},
     subscriber::{Event, Overflow, Question, Why},
 };
-use crate::grip::{
-    connection::ConnectionId,
-    item::{Entry, Item},
-    sequence::{IdCache, Verdict, WhyDropped},
+use crate::{
+    grip::{
+        connection::ConnectionId,
+        item::Entry,
+        sequence::{IdCache, Verdict, WhyDropped},
+    },
+    telemetry::counters,
 };
 
 /// The channels of the whole process. Shared by all threads.
@@ -137,6 +142,7 @@ impl Hub {
     /// [`Busy`] when there was no room in time; nothing was published.
     pub async fn publish(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, Busy> {
         let room = self.reserve(&entries).await?;
+        counters::ITEMS.add(entries.len() as u64);
         Ok(self.sequence(entries, Some(room), self.began.elapsed()))
     }
 
@@ -173,7 +179,7 @@ impl Hub {
         let mut released = Vec::new();
         for channel in self.directory.clock.due(millis) {
             let mut state = channel.lock();
-            state.told();
+            state.told(millis);
             if state.is_dead() {
                 continue;
             }
@@ -196,7 +202,10 @@ impl Hub {
             Entry::Item(item) => Some(item),
             Entry::Close { .. } => None,
         });
-        let bytes = items.map(weight).sum::<usize>().min(self.capacity);
+        let bytes = items
+            .map(prepared::weight)
+            .sum::<usize>()
+            .min(self.capacity);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.room).acquire_many_owned(bytes);
         match tokio::time::timeout(self.patience, permit).await {
@@ -221,7 +230,9 @@ impl Hub {
                 Entry::Close { connection } => self.close(&connection),
                 Entry::Item(item) => {
                     // Each its own share: one that waits keeps no more than that.
-                    let share = room.as_mut().and_then(|room| room.split(weight(&item)));
+                    let share = room
+                        .as_mut()
+                        .and_then(|room| room.split(prepared::weight(&item)));
                     let ordered = Ordered {
                         item: Arc::new(Prepared::new(item)),
                         _room: share.map(Arc::new),
@@ -302,11 +313,13 @@ impl Hub {
     ) -> usize {
         let formats = &ordered.item.item().formats;
         let (responses, streams) = (formats.response.is_some(), formats.stream.is_some());
+        let messages = formats.message.is_some();
         state.published += 1;
         let mut connections = 0;
         for (shard, presence) in state.presence.iter().enumerate() {
-            let here =
-                u32::from(responses) * presence.responses + u32::from(streams) * presence.streams;
+            let here = u32::from(responses) * presence.responses
+                + u32::from(streams) * presence.streams
+                + u32::from(messages) * presence.messages;
             if here > 0 {
                 connections += here as usize;
                 woken[shard] = true;
@@ -382,29 +395,3 @@ impl Receipt {
 /// Most ids that are remembered, and in how many parts with a lock of their own.
 const IDS: usize = 1_000_000;
 const STRIPES: usize = 16;
-
-/// What an item counts against the publish buffer, in bytes: its contents, its channels, and what
-/// keeping it costs besides.
-fn weight(item: &Item) -> usize {
-    use crate::grip::format::{ResponseBody, ResponseFormat, StreamFormat};
-    let stream = match &item.formats.stream {
-        Some(StreamFormat::Send { content, .. }) => content.len(),
-        _ => 0,
-    };
-    let response = match &item.formats.response {
-        Some(ResponseFormat::Send(content)) => {
-            let body = match &content.body {
-                ResponseBody::Bytes(bytes) => bytes.len(),
-                ResponseBody::Patch(patch) => patch.0.len() * 128,
-            };
-            body + content
-                .headers
-                .iter()
-                .map(|header| header.value.len() + 64)
-                .sum::<usize>()
-        }
-        _ => 0,
-    };
-    let names: usize = item.channels.iter().map(|name| 256 + name.len()).sum();
-    256 + names + stream + response
-}

@@ -202,6 +202,10 @@ impl<W: Wire> Outlet<W> {
             if self.blocked {
                 return Written::Blocked;
             }
+            if backlog.pieces.is_empty() {
+                self.backlog = None;
+                break;
+            }
             match wire
                 .try_write_vectored(backlog.slices(self.framing, &mut [IoSlice::new(&[]); GATHER]))
             {
@@ -313,7 +317,8 @@ impl<W: Wire> Outlet<W> {
             .iter()
             .map(|piece| piece.bytes(self.framing).len());
         backlog.bytes = waiting.sum::<usize>() - backlog.offset;
-        if backlog.pieces.is_empty() {
+        // While the socket is full the client is slow, though nothing waits here any more.
+        if backlog.pieces.is_empty() && !self.blocked {
             self.backlog = None;
         }
     }

@@ -5,26 +5,40 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::prepared::Prepared;
-use crate::http1::chunk;
+use crate::{http1::chunk, websocket::frame};
 
-/// How a body is framed.
+/// How what goes to a connection is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// As it is; the connection's end ends the body (HTTP/1.0).
     Bare,
     /// In chunks (HTTP/1.1).
     Chunked,
+    /// In WebSocket frames.
+    Frames,
+    /// In WebSocket frames, compressed where that is worth it.
+    Deflated,
 }
 
 /// Bytes that go to one or to many connections, in each framing.
 #[derive(Debug)]
 pub(super) struct Piece {
-    bare: Bytes,
-    chunked: Bytes,
+    forms: Forms,
     /// The body ends with this piece.
     pub(super) last: bool,
     /// The items it is made of, when it may be left out for a slow client.
     pub(super) items: Option<Items>,
+}
+
+/// A piece on the wire.
+#[derive(Debug)]
+enum Forms {
+    /// Part of a body.
+    Body { bare: Bytes, chunked: Bytes },
+    /// An item's WebSocket message, encoded when somebody needs it.
+    Message(Arc<Prepared>),
+    /// The same for everybody who gets it.
+    Raw(Bytes),
 }
 
 /// The items of a piece.
@@ -40,10 +54,29 @@ impl Piece {
     /// An item's content.
     pub(super) fn item(item: &Arc<Prepared>, channel: u32) -> Self {
         Self {
-            bare: item.content().clone(),
-            chunked: item.chunk().clone(),
+            forms: Forms::Body {
+                bare: item.content().clone(),
+                chunked: item.chunk().clone(),
+            },
             last: false,
             items: Some(Items::one(item, channel)),
+        }
+    }
+
+    /// An item's WebSocket message.
+    pub(super) fn message(item: &Arc<Prepared>, channel: u32) -> Self {
+        Self {
+            forms: Forms::Message(Arc::clone(item)),
+            last: false,
+            items: Some(Items::one(item, channel)),
+        }
+    }
+
+    /// What filters made of an item's WebSocket message.
+    pub(super) fn changed_message(item: &Arc<Prepared>, channel: u32, content: &[u8]) -> Self {
+        Self {
+            items: Some(Items::one(item, channel)),
+            ..Self::framed(frame::encode(item.opcode(), content))
         }
     }
 
@@ -63,8 +96,10 @@ impl Piece {
         };
         let ends = items.first().zip(items.last());
         Self {
-            bare: join(Prepared::content),
-            chunked: join(Prepared::chunk),
+            forms: Forms::Body {
+                bare: join(Prepared::content),
+                chunked: join(Prepared::chunk),
+            },
             last: false,
             items: ends.map(|(first, newest)| Items {
                 channel,
@@ -87,8 +122,10 @@ impl Piece {
     /// Body bytes of one's own, such as a keep-alive.
     pub(super) fn content(content: &Bytes) -> Self {
         Self {
-            bare: content.clone(),
-            chunked: chunk::encode(content),
+            forms: Forms::Body {
+                bare: content.clone(),
+                chunked: chunk::encode(content),
+            },
             last: false,
             items: None,
         }
@@ -97,8 +134,7 @@ impl Piece {
     /// Bytes that are framed already, such as a head.
     pub(super) fn framed(bytes: Bytes) -> Self {
         Self {
-            bare: bytes.clone(),
-            chunked: bytes,
+            forms: Forms::Raw(bytes),
             last: false,
             items: None,
         }
@@ -107,17 +143,22 @@ impl Piece {
     /// The end of the body.
     pub(super) fn end() -> Self {
         Self {
-            bare: Bytes::new(),
-            chunked: Bytes::from_static(chunk::LAST),
+            forms: Forms::Body {
+                bare: Bytes::new(),
+                chunked: Bytes::from_static(chunk::LAST),
+            },
             last: true,
             items: None,
         }
     }
 
     pub(super) fn bytes(&self, framing: Framing) -> &Bytes {
-        match framing {
-            Framing::Bare => &self.bare,
-            Framing::Chunked => &self.chunked,
+        match (&self.forms, framing) {
+            (Forms::Raw(bytes), _) => bytes,
+            (Forms::Body { bare, .. }, Framing::Bare) => bare,
+            (Forms::Body { chunked, .. }, _) => chunked,
+            (Forms::Message(item), Framing::Deflated) => item.deflated(),
+            (Forms::Message(item), _) => item.frame(),
         }
     }
 }

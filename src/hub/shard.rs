@@ -11,6 +11,7 @@
 mod pass;
 mod recovery;
 mod slow;
+mod socket;
 mod timers;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
@@ -122,6 +123,7 @@ struct Local {
     channel: Arc<Channel>,
     responses: Vec<Member>,
     streams: Vec<Member>,
+    messages: Vec<Member>,
     /// Those of both modes for whom each item is decided alone.
     careful: Vec<Member>,
 }
@@ -193,10 +195,11 @@ impl<W: Wire> Shard<W> {
         subscriber.alarm = alarm;
         subscriber.overflow = ask.overflow;
         subscriber.connection = ask.connection;
-        subscriber.recovers = ask.mode == Mode::Response || ask.link.is_some();
+        subscriber.recovers = ask.mode != Mode::Stream || ask.link.is_some();
         subscriber.subscriptions.reserve_exact(ask.channels.len());
-        let needs_it = ask.link.is_some() || ask.debug;
-        if needs_it || ask.channels.iter().any(|(_, own)| own.is_some()) {
+        // Also what was there before must not stay as it was.
+        let has_it = subscriber.careful.is_some() || ask.link.is_some() || ask.debug;
+        if has_it || ask.channels.iter().any(|(_, own)| own.is_some()) {
             subscriber
                 .careful()
                 .settle(ask.prefix, ask.debug, ask.link.map(millis));
@@ -344,6 +347,10 @@ impl<W: Wire> Shard<W> {
         }
         match subscriber.mode {
             Mode::Response => subscriber.tell(Event::Timeout),
+            Mode::Message => subscriber.tell(Event::Close {
+                code: Some(GOING_AWAY),
+                reason: String::new(),
+            }),
             Mode::Stream => {
                 subscriber.end();
                 let written = subscriber.outlet.send(&Rc::new(Piece::end()));
@@ -368,7 +375,7 @@ impl<W: Wire> Shard<W> {
         }
         self.ring();
         if self.inbox.is_empty() && !self.has_work() {
-            Progress::Idle(self.wheel.next().map(Duration::from_millis))
+            Progress::Idle(self.next_due())
         } else {
             Progress::More
         }
@@ -450,3 +457,6 @@ fn narrow(index: usize) -> u32 {
 pub(super) fn millis(time: Duration) -> Millis {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// Close code of a WebSocket whose server stops (RFC 6455 section 7.4.1).
+const GOING_AWAY: u32 = 1001;

@@ -32,6 +32,14 @@ pub enum Event {
     Ask(Box<Question>),
     /// The connection broke.
     Broken,
+    /// An item closes the WebSocket, or the server stops: nothing is delivered any more, and the
+    /// session says goodbye.
+    Close {
+        /// Close code, if one was given.
+        code: Option<u32>,
+        /// Close reason.
+        reason: String,
+    },
     /// The stream was ended properly; its last byte is out.
     Ended,
     /// An item could not be delivered, and the client may read why (route option `debug`).
@@ -41,6 +49,10 @@ pub enum Event {
     /// The backend is to be asked again. Items are kept until
     /// [`Held::resume`](super::Held::resume).
     Recover(Why),
+    /// The backend of a WebSocket is asked, and the hold goes on meanwhile.
+    Refresh,
+    /// The time has come that the session asked for.
+    Tick,
     /// The long-poll's time is over.
     Timeout,
 }
@@ -70,9 +82,30 @@ pub enum Why {
 }
 
 impl Event {
-    /// Does the hold go on after it?
-    fn pauses(&self) -> bool {
-        matches!(self, Self::Ask(_) | Self::Recover(_))
+    /// What the subscriber does with items from then on; `None`: what it did before.
+    fn phase(&self) -> Option<Phase> {
+        match self {
+            Self::Refresh | Self::Tick => None,
+            Self::Ask(_) | Self::Recover(_) => Some(Phase::Paused),
+            Self::Close { .. } => Some(Phase::Closing),
+            Self::Answer { .. }
+            | Self::Broken
+            | Self::Ended
+            | Self::Failed(_)
+            | Self::Overflow
+            | Self::Timeout => Some(Phase::Over),
+        }
+    }
+
+    /// Of two events that nobody has taken yet the graver one stands, or else the first.
+    fn gravity(&self) -> u8 {
+        match (self, self.phase()) {
+            (Self::Tick, _) => 0,
+            (_, None) => 1,
+            (_, Some(Phase::Open | Phase::Paused)) => 2,
+            (_, Some(Phase::Closing)) => 3,
+            (_, Some(Phase::Over)) => 4,
+        }
     }
 }
 
@@ -122,6 +155,8 @@ pub(super) enum Phase {
     Open,
     /// Its session asks the backend: they are kept.
     Paused,
+    /// They are left out; its session still says something.
+    Closing,
     /// Nothing more reaches it.
     Over,
 }
@@ -146,6 +181,8 @@ pub(super) enum Alarm {
     KeepAlive(Rc<KeepAlive>),
     /// To end a long-poll.
     Timeout(Millis),
+    /// To wake a session.
+    Wake(Millis),
 }
 
 /// A keep-alive, shared by all streams that ask for the same.
@@ -186,19 +223,39 @@ impl<W: Wire> Subscriber<W> {
         self.phase = Phase::Over;
     }
 
+    /// It keeps items from now on, and its session asks the backend of its own accord: it need not
+    /// be told to.
+    pub(super) fn pause(&mut self) {
+        self.phase = Phase::Paused;
+        self.event
+            .take_if(|event| event.phase() == Some(Phase::Paused));
+    }
+
+    /// The client has taken all that was under way to it.
+    pub(super) fn cleared(&mut self) {
+        let is_over = self.is_over();
+        if let Some(careful) = self.careful.as_deref_mut()
+            && std::mem::take(&mut careful.when_clear)
+            && !is_over
+        {
+            // It was asked for meanwhile, too: this is it.
+            careful.again = false;
+            self.tell(Event::Recover(Why::Slow));
+        }
+    }
+
     /// What only some need, made if need be.
     pub(super) fn careful(&mut self) -> &mut Careful {
         self.careful.get_or_insert_default()
     }
 
-    /// Tells the session. The first event stands, but an end takes the place of a pause.
+    /// Tells the session. Of two events that it has not taken yet the graver one stands.
     pub(super) fn tell(&mut self, event: Event) {
-        self.phase = if event.pauses() {
-            Phase::Paused
-        } else {
-            Phase::Over
-        };
-        if self.event.as_ref().is_none_or(Event::pauses) {
+        if let Some(phase) = event.phase() {
+            self.phase = phase;
+        }
+        let waiting = self.event.as_ref().map(Event::gravity);
+        if waiting.is_none_or(|waiting| waiting < event.gravity()) {
             self.event = Some(event);
         }
         self.wake();

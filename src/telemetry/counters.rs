@@ -53,3 +53,17 @@ pub static SLOW_STALLED: Counter = Counter::new(
     "gripd_slow_stalled_total",
     "Connections closed because they took nothing for timeouts.send while data waited",
 );
+/// Items that publishers handed in, whatever became of them.
+pub static ITEMS: Counter = Counter::new(
+    "gripd_items_published_total",
+    "Items that publishers handed in, whatever became of them",
+);
+
+/// All of them, in the order in which they are shown.
+pub static ALL: [&Counter; 5] = [
+    &ITEMS,
+    &SLOW_CLOSED,
+    &SLOW_LATEST,
+    &SLOW_RECOVERED,
+    &SLOW_STALLED,
+];

@@ -3,3 +3,4 @@
 pub mod counters;
 pub mod limit;
 pub mod logs;
+pub mod metrics;

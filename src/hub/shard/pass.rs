@@ -12,6 +12,7 @@ use crate::{
     grip::{
         connection::ConnectionId,
         delivery::{self, Cause, Decision},
+        format::MessageFormat,
         instruct::Mode,
     },
     hub::{
@@ -133,16 +134,24 @@ impl<W: Wire> Shard<W> {
         let Some(first) = run.first() else { return 1 };
         if run.len() > 1 {
             let items: Vec<_> = run.iter().map(|next| next.item()).collect();
-            self.append(place, Piece::run(&items, place), &run);
+            self.append(place, Mode::Stream, Piece::run(&items, place), &run);
         } else {
             let item = first.item();
             match stream_decision(first) {
-                Decision::Append { .. } => self.append(place, Piece::item(item, place), &run),
-                Decision::End => self.append(place, Piece::end(), &run),
+                Decision::Append { .. } => {
+                    self.append(place, Mode::Stream, Piece::item(item, place), &run);
+                }
+                Decision::End => self.append(place, Mode::Stream, Piece::end(), &run),
                 decision => self.note_others(place, Mode::Stream, first, &decision),
             }
             let decision = delivery::plain(item.item(), Mode::Response);
             self.note_others(place, Mode::Response, first, &decision);
+            match delivery::plain(item.item(), Mode::Message) {
+                Decision::Send { .. } => {
+                    self.append(place, Mode::Message, Piece::message(item, place), &run);
+                }
+                decision => self.note_others(place, Mode::Message, first, &decision),
+            }
         }
         for next in &run {
             self.note_careful(place, next);
@@ -175,6 +184,7 @@ impl<W: Wire> Shard<W> {
             bytes <= JOIN
                 && Arc::ptr_eq(&next.channel, channel)
                 && next.item().item().formats.response.is_none()
+                && next.item().item().formats.message.is_none()
                 && matches!(stream_decision(next), Decision::Append { .. })
         };
         let run: Vec<_> = items.clone().take_while(joins).collect();
@@ -185,8 +195,8 @@ impl<W: Wire> Shard<W> {
         }
     }
 
-    /// Notes a piece for every plain stream of the channel that was there before these items.
-    fn append(&mut self, place: u32, piece: Piece, run: &[&Delivery]) {
+    /// Notes a piece for every plain subscriber of one mode that was there before these items.
+    fn append(&mut self, place: u32, mode: Mode, piece: Piece, run: &[&Delivery]) {
         let Self {
             channels,
             subscribers,
@@ -194,14 +204,12 @@ impl<W: Wire> Shard<W> {
             bounds,
             ..
         } = self;
-        let (Some(Local { streams, .. }), Some(first)) =
-            (channels.get(place as usize), run.first())
-        else {
+        let (Some(local), Some(first)) = (channels.get(place as usize), run.first()) else {
             return;
         };
         let last = piece.last;
         let piece = pass.piece(piece);
-        for member in streams {
+        for member in local.plain(mode) {
             if member.since >= first.number {
                 continue;
             }
@@ -221,7 +229,7 @@ impl<W: Wire> Shard<W> {
                         waiting.push(Kept::of(next), bounds.buffer);
                     }
                 }
-                Phase::Over => {}
+                Phase::Closing | Phase::Over => {}
             }
         }
     }
@@ -250,7 +258,7 @@ impl<W: Wire> Shard<W> {
             match phase {
                 Some(Phase::Paused) => self.keep(slot, Kept::of(delivery)),
                 Some(Phase::Open) => self.carry_out(slot, place, Kept::of(delivery), decision),
-                Some(Phase::Over) | None => {}
+                Some(Phase::Closing | Phase::Over) | None => {}
             }
         }
     }
@@ -284,8 +292,22 @@ impl<W: Wire> Shard<W> {
                 content: Some(content),
             } => self.add(slot, Piece::changed(&kept.item, place, content)),
             Decision::Ask(ask) => self.ask(slot, place, kept, ask.clone()),
-            Decision::End => self.add(slot, Piece::end()),
+            Decision::Send { content: None } => self.add(slot, Piece::message(&kept.item, place)),
+            Decision::Send {
+                content: Some(content),
+            } => self.add(slot, Piece::changed_message(&kept.item, place, content)),
+            Decision::End => match &kept.item.item().formats.message {
+                Some(MessageFormat::Close { code, reason }) if self.is_socket(slot) => {
+                    let (code, reason) = (*code, reason.clone().unwrap_or_default());
+                    self.tell(slot, Event::Close { code, reason });
+                }
+                _ => self.add(slot, Piece::end()),
+            },
             Decision::Pass => {}
+            Decision::Recover(Cause::Refresh) => self.tell(slot, Event::Refresh),
+            Decision::Recover(Cause::Hint) if self.is_socket(slot) => {
+                self.tell(slot, Event::Refresh);
+            }
             Decision::Recover(Cause::Hint) => self.recover(slot, Why::Hint),
             Decision::Recover(Cause::Gap) => self.gap(slot, kept),
             Decision::Skip(unfit) => self.skip(slot, &kept.item, unfit),
@@ -311,10 +333,13 @@ impl<W: Wire> Shard<W> {
         let Some(local) = self.channels.get(place as usize) else {
             return;
         };
+        // A WebSocket's backend is asked by a refresh, not by what the others are told.
         let members = [&local.responses, &local.streams, &local.careful];
         let slots: Vec<u32> = members.into_iter().flatten().map(|one| one.slot).collect();
         for slot in slots {
-            self.recover(slot, Why::Update);
+            if !self.is_socket(slot) {
+                self.recover(slot, Why::Update);
+            }
         }
     }
 
@@ -324,8 +349,14 @@ impl<W: Wire> Shard<W> {
             .subscribers
             .iter()
             .find(|(_, one)| one.connection == connection);
-        if let Some((slot, _)) = found {
-            self.end(narrow(slot));
+        let Some(slot) = found.map(|(slot, _)| narrow(slot)) else {
+            return;
+        };
+        if self.is_socket(slot) {
+            let (code, reason) = (None, String::new());
+            self.tell(slot, Event::Close { code, reason });
+        } else {
+            self.end(slot);
         }
     }
 

@@ -54,7 +54,7 @@ impl<W: Wire> Shard<W> {
             return;
         };
         match subscriber.phase {
-            Phase::Over => {}
+            Phase::Closing | Phase::Over => {}
             Phase::Paused => self.keep(slot, kept),
             Phase::Open => {
                 let decision = self.standing(slot, place, |standing, mode, seen| {
@@ -101,7 +101,12 @@ impl<W: Wire> Shard<W> {
             kept.channel.lock().order.forget_if(id);
         }
         self.recover(slot, Why::Gap);
-        self.keep(slot, kept);
+        if let Some(subscriber) = self.subscribers.get_mut(slot as usize)
+            && subscriber.phase == Phase::Paused
+        {
+            // Before those that came after it, if it had been kept with them.
+            subscriber.careful().waiting.put_back(kept);
+        }
     }
 
     pub(super) fn ask(&mut self, slot: u32, place: u32, kept: Kept, ask: filter::Ask) {
@@ -140,6 +145,7 @@ impl<W: Wire> Shard<W> {
             }
         }
         self.go_on(slot, false);
+        self.overdue(slot);
     }
 
     /// Tells a subscriber's session to ask the backend, if it can. Items are kept from now on.
@@ -150,7 +156,7 @@ impl<W: Wire> Shard<W> {
         match subscriber.phase {
             Phase::Open if subscriber.recovers => subscriber.tell(Event::Recover(why)),
             Phase::Paused if subscriber.recovers => subscriber.careful().again = true,
-            Phase::Open | Phase::Paused | Phase::Over => {}
+            Phase::Open | Phase::Paused | Phase::Closing | Phase::Over => {}
         }
     }
 
@@ -159,7 +165,7 @@ impl<W: Wire> Shard<W> {
         if let Some(subscriber) = self.subscribers.get_mut(slot as usize)
             && !subscriber.is_over()
         {
-            subscriber.phase = Phase::Paused;
+            subscriber.pause();
         }
     }
 
@@ -196,7 +202,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Up to which item a subscriber has seen the channel of that name.
-    fn since(&self, own: &Subscription, mode: Mode, name: &str) -> Option<u64> {
+    pub(super) fn since(&self, own: &Subscription, mode: Mode, name: &str) -> Option<u64> {
         let local = self.channels.get(own.channel as usize)?;
         if *local.channel.name != *name {
             return None;
@@ -212,7 +218,7 @@ impl<W: Wire> Shard<W> {
 
     /// Parts from subscriptions that are no longer in the subscriber's list. As others part, their
     /// members move; so theirs are looked up again.
-    fn part_old(&mut self, slot: u32, old: Vec<Subscription>, mode: Mode) {
+    pub(super) fn part_old(&mut self, slot: u32, old: Vec<Subscription>, mode: Mode) {
         for mut subscription in old {
             let Some(local) = self.channels.get_mut(subscription.channel as usize) else {
                 continue;
@@ -238,9 +244,10 @@ impl<W: Wire> Shard<W> {
 
     /// Decides what was kept, in order. `answered`: the backend has just told how things stand, so
     /// what does not follow is known to it already, unless it speaks of another place.
-    fn go_on(&mut self, slot: u32, answered: bool) {
-        // Channels with items left out, and whether the instruct's own place was among these.
+    pub(super) fn go_on(&mut self, slot: u32, answered: bool) {
+        // Channels with items left out, and whether the newest of these is the instruct's own place.
         let mut left_out: Vec<(u32, bool)> = Vec::new();
+        let mut again = false;
         while let Some(kept) = self.next_kept(slot) {
             let Some(place) = self.place(slot, &kept.channel) else {
                 continue;
@@ -249,20 +256,22 @@ impl<W: Wire> Shard<W> {
                 None => {}
                 Some(Decision::Recover(Cause::Gap)) if answered => {
                     // Of one without an id nothing can be known: the backend was asked after it.
-                    let id = kept.item.item().id.as_deref();
-                    let is_own = id.is_none() || self.stands_at(slot, place, id);
+                    let Some(id) = kept.item.item().id.as_deref() else {
+                        continue;
+                    };
+                    let is_own = self.stands_at(slot, place, id);
                     match left_out.iter_mut().find(|(own, _)| *own == place) {
-                        Some((_, known)) => *known |= is_own,
+                        Some((_, known)) => *known = is_own,
                         None => left_out.push((place, is_own)),
                     }
                 }
-                Some(Decision::Recover(Cause::Hint)) if answered => {}
+                // It came after the backend was asked, perhaps after it had answered.
+                Some(Decision::Recover(Cause::Hint)) if answered => again = true,
                 Some(decision) => self.carry_out(slot, place, kept, &decision),
             }
         }
-        if left_out.iter().any(|(_, known)| !known)
-            && let Some(subscriber) = self.subscribers.get_mut(slot as usize)
-        {
+        again |= left_out.iter().any(|(_, known)| !known);
+        if again && let Some(subscriber) = self.subscribers.get_mut(slot as usize) {
             subscriber.careful().again = true;
         }
         self.recover_again(slot);
@@ -289,11 +298,11 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Is this the id up to which the client has the channel?
-    fn stands_at(&self, slot: u32, place: u32, id: Option<&str>) -> bool {
+    fn stands_at(&self, slot: u32, place: u32, id: &str) -> bool {
         let subscriber = self.subscribers.get(slot as usize);
         let careful = subscriber.and_then(|one| one.careful.as_deref());
         let standing = careful.and_then(|careful| careful.standing(place));
-        standing.is_some_and(|standing| standing.prev_id.as_deref() == id)
+        standing.is_some_and(|standing| standing.prev_id.as_deref() == Some(id))
     }
 
     /// Recovers once more when that was asked for meanwhile, or when not all could be kept.
@@ -311,7 +320,7 @@ impl<W: Wire> Shard<W> {
         let missed = careful.waiting.take_missed();
         let again = std::mem::take(&mut careful.again);
         if missed && !recovers {
-            self.tell(slot, Event::Overflow);
+            self.close_slow(slot);
         } else if missed || again {
             self.recover(slot, Why::Update);
         }
@@ -362,8 +371,10 @@ impl<W: Wire> Shard<W> {
     pub(in crate::hub) fn written(&mut self, slot: u32, written: &Written) {
         if let Some(subscriber) = self.subscribers.get_mut(slot as usize) {
             subscriber.written(written);
-            if *written == Written::Blocked {
-                self.watch(slot);
+            match written {
+                Written::All => subscriber.cleared(),
+                Written::Blocked => self.watch(slot),
+                Written::Broken | Written::Last => {}
             }
         }
     }
@@ -396,6 +407,10 @@ impl<W: Wire> Shard<W> {
         }
         match subscriber.mode {
             Mode::Response => subscriber.tell(Event::Failed(why.to_string())),
+            Mode::Message => subscriber.tell(Event::Close {
+                code: Some(INTERNAL_ERROR),
+                reason: why.to_string(),
+            }),
             Mode::Stream => {
                 self.add(slot, Piece::content(&format!("\n\n{why}\n").into()));
                 self.add(slot, Piece::end());
@@ -403,3 +418,6 @@ impl<W: Wire> Shard<W> {
         }
     }
 }
+
+/// Close code of a WebSocket when something goes wrong (RFC 6455 section 7.4.1).
+const INTERNAL_ERROR: u32 = 1011;

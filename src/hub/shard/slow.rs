@@ -11,10 +11,10 @@ use std::{
 
 use super::Shard;
 use crate::{
-    grip::delivery::Unfit,
+    grip::{delivery::Unfit, instruct::Mode},
     hub::{
         outlet::Wire,
-        subscriber::{Event, Overflow, Phase, Why},
+        subscriber::{Event, Overflow, Phase},
     },
     telemetry::{counters, limit::Every},
 };
@@ -48,11 +48,27 @@ impl<W: Wire> Shard<W> {
                 );
             }
             // What it would recover it is getting already; the bound holds all the same.
-            Overflow::Recover | Overflow::Close => {
+            Overflow::Recover | Overflow::Close => self.close_slow(slot),
+        }
+    }
+
+    /// Closes a connection of which more waits than may, at the client or at the backend that a
+    /// filter asks.
+    pub(super) fn close_slow(&mut self, slot: u32) {
+        if let Some(subscriber) = self.subscribers.get_mut(slot as usize) {
+            let peer = subscriber.outlet.wire().and_then(Wire::peer);
+            if subscriber.mode == Mode::Message {
+                // What it has begun to read is finished, then it is told why there is no more.
+                subscriber.outlet.drop_waiting();
+                subscriber.tell(Event::Close {
+                    code: Some(TRY_AGAIN_LATER),
+                    reason: "too slow".into(),
+                });
+            } else {
                 subscriber.tell(Event::Overflow);
-                counters::SLOW_CLOSED.add(1);
-                tell(&CLOSED, peer, "closed");
             }
+            counters::SLOW_CLOSED.add(1);
+            tell(&CLOSED, peer, "closed");
         }
     }
 
@@ -74,19 +90,6 @@ impl<W: Wire> Shard<W> {
                 left_out = (left_out > 0).then_some(left_out),
                 "closed: the client took nothing for timeouts.send while data waited for it"
             );
-        }
-    }
-
-    /// The client has taken what was under way to it.
-    pub(in crate::hub) fn cleared(&mut self, slot: u32) {
-        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
-            return;
-        };
-        let careful = subscriber.careful.as_deref_mut();
-        if careful.is_some_and(|careful| std::mem::take(&mut careful.when_clear))
-            && !subscriber.is_over()
-        {
-            subscriber.tell(Event::Recover(Why::Slow));
         }
     }
 }
@@ -115,6 +118,9 @@ pub(super) fn tell_skipped(channels: &[String], why: &Unfit) {
         );
     }
 }
+
+/// Close code of a WebSocket that has to come back later (registered with IANA).
+const TRY_AGAIN_LATER: u32 = 1013;
 
 static CLOSED: Every = Every::new(Duration::from_secs(1));
 static LATEST: Every = Every::new(Duration::from_secs(1));

@@ -40,8 +40,10 @@ impl<W: Wire> Shard<W> {
     pub(super) fn alarm(&mut self, ask: &Ask<'_>) -> Alarm {
         match (ask.mode, ask.keep_alive) {
             (Mode::Response, _) => Alarm::Timeout(self.now + millis(ask.timeout)),
-            (Mode::Stream, Some(keep_alive)) => Alarm::KeepAlive(self.share(keep_alive)),
-            (Mode::Stream, None) => Alarm::Off,
+            (Mode::Stream | Mode::Message, Some(keep_alive)) => {
+                Alarm::KeepAlive(self.share(keep_alive))
+            }
+            (Mode::Stream | Mode::Message, None) => Alarm::Off,
         }
     }
 
@@ -67,7 +69,7 @@ impl<W: Wire> Shard<W> {
         self.watch(slot);
     }
 
-    fn arm_alarm(&mut self, slot: u32) {
+    pub(super) fn arm_alarm(&mut self, slot: u32) {
         let less = self.random() % 1000;
         let Some(subscriber) = self.subscribers.get(slot as usize) else {
             return;
@@ -77,7 +79,7 @@ impl<W: Wire> Shard<W> {
             Alarm::KeepAlive(keep_alive) => {
                 self.now + keep_alive.interval.saturating_sub(less).max(1)
             }
-            Alarm::Timeout(due) => *due,
+            Alarm::Timeout(due) | Alarm::Wake(due) => *due,
         };
         self.ring_at(due, slot, Of::Alarm);
     }
@@ -124,11 +126,28 @@ impl<W: Wire> Shard<W> {
                     Alarm::Timeout(_) if subscriber.phase == Phase::Open => {
                         subscriber.tell(Event::Timeout);
                     }
-                    Alarm::Off | Alarm::Timeout(_) => {}
+                    Alarm::Wake(due) if due <= self.now => subscriber.tell(Event::Tick),
+                    Alarm::Off | Alarm::Timeout(_) | Alarm::Wake(_) => {}
                 },
                 Of::Link => self.link_due(slot),
             }
         }
+    }
+
+    /// A long-poll's time was over while it was paused.
+    pub(super) fn overdue(&mut self, slot: u32) {
+        if let Some(subscriber) = self.subscribers.get_mut(slot as usize)
+            && let Alarm::Timeout(due) = subscriber.alarm
+            && subscriber.phase == Phase::Open
+            && due <= self.now
+        {
+            subscriber.tell(Event::Timeout);
+        }
+    }
+
+    /// When something is due next.
+    pub(in crate::hub) fn next_due(&self) -> Option<std::time::Duration> {
+        self.wheel.next().map(std::time::Duration::from_millis)
     }
 
     /// Says something on a quiet stream. One with bytes waiting is not quiet.
@@ -142,7 +161,11 @@ impl<W: Wire> Shard<W> {
             self.ring_at(quiet_until, slot, Of::Alarm);
             return;
         }
-        if subscriber.outlet.is_clear() && !keep_alive.piece.bytes(Framing::Bare).is_empty() {
+        let muted = subscriber.careful.as_deref().is_some_and(|own| own.muted);
+        if subscriber.outlet.is_clear()
+            && !muted
+            && !keep_alive.piece.bytes(Framing::Bare).is_empty()
+        {
             let written = subscriber.outlet.send(&keep_alive.piece);
             self.written(slot, &written);
         }
