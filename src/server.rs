@@ -327,8 +327,7 @@ fn load_routes(settings: &Settings) -> table::Shared {
         tracing::error!("routes: {error}");
         Default::default()
     });
-    let (notes, faults): (Vec<_>, Vec<_>) = faults.iter().partition(|fault| fault.is_note());
-    for fault in faults {
+    for fault in &faults {
         tracing::warn!("{fault}");
     }
     if settings.routes.welcome {
@@ -336,12 +335,7 @@ fn load_routes(settings: &Settings) -> table::Shared {
     } else if table.routes().is_empty() {
         tracing::error!("routes in force: none, so every request gets 502");
     } else {
-        let later = if notes.is_empty() {
-            ""
-        } else {
-            " (over_http: WebSockets over HTTP are still to come, plain HTTP is served)"
-        };
-        tracing::info!("routes in force: {}{later}", table.routes().len());
+        tracing::info!("routes in force: {}", table.routes().len());
     }
     Arc::new(ArcSwap::from_pointee(table))
 }

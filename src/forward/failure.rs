@@ -82,6 +82,15 @@ pub enum Cause {
         /// What is wrong.
         reason: String,
     },
+    /// Backend: its answer to a WebSocket over HTTP makes no sense.
+    #[error("the backend's answer to a WebSocket over HTTP cannot be used: {0}")]
+    Events(String),
+    /// Backend: it has left HTTP, but not as a WebSocket does.
+    #[error("the backend's answer to a WebSocket's handshake cannot be used: {0}")]
+    Switched(String),
+    /// Client: its request asks for a WebSocket, and is none of a WebSocket's.
+    #[error("{0}")]
+    Handshake(String),
     /// Client: only gripd itself may send WebSocket events.
     #[error("clients may not send WebSocket events directly")]
     EventsNotAllowed,
@@ -126,7 +135,7 @@ impl Cause {
     /// The status of the answer to the client.
     pub fn status(&self) -> u16 {
         match self {
-            Self::RequestTooLarge { .. } => 400,
+            Self::Handshake(_) | Self::RequestTooLarge { .. } => 400,
             Self::EventsNotAllowed => 403,
             Self::NotThere { .. } => 501,
             Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => 504,
@@ -144,6 +153,7 @@ impl Cause {
         matches!(
             self,
             Self::EventsNotAllowed
+                | Self::Handshake(_)
                 | Self::RequestTooLarge { .. }
                 | Self::NotThere { .. }
                 | Self::Upstream(Error::Upload(_))

@@ -46,6 +46,11 @@ impl Headers {
         self.0.retain(|(other, _)| other.as_str() != name.as_ref());
     }
 
+    /// Keeps those whose name satisfies `test`.
+    pub(super) fn retain(&mut self, test: impl Fn(&str) -> bool) {
+        self.0.retain(|(name, _)| test(name.as_str()));
+    }
+
     /// Removes all `Grip-*`; spelled with an underscore too, since that is the same to backends
     /// that see headers as environment variables.
     pub(super) fn strip_grip(&mut self) {

@@ -2,12 +2,13 @@
 //! path, headers, signature, targets in order, and the answer made fit for the client. Used by
 //! `front` for clients and by `hold` for what is asked again, which is [`Forwarder::fetch`].
 //!
-//! Not here: TLS to backends, `zhttp`, WebSockets over HTTP.
+//! Not here: TLS to backends, `zhttp`, and what a WebSocket over HTTP has to say.
 
 mod budget;
 mod built_in;
 mod collect;
 mod decode;
+mod events;
 mod failure;
 mod fetch;
 mod forwarded;
@@ -34,6 +35,7 @@ pub use crate::routes::grammar::Route;
 pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
 pub use budget::{Budget, Permit, Priority};
 pub use collect::{Collected, collect};
+pub use events::Events;
 pub use failure::{Asked, Cause, Failure, GENERIC};
 pub use fetch::{Fetch, Home};
 pub use link::{BadUrl, Location};
@@ -84,9 +86,15 @@ pub struct Client<'a> {
     pub last: &'a [(String, String)],
     /// By which a publisher can have the connection closed: told as `Grip-Connection`.
     pub connection: Option<ConnectionId>,
+    /// What a WebSocket over HTTP has to say; `None`: this is the client's own request.
+    pub events: Option<&'a Events>,
 }
 
 /// A backend's answer, fit for the client unless it is an instruct.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one answer"
+)]
 #[derive(Debug)]
 pub struct Answer {
     /// Status, reason, headers without hop-by-hop ones; `Grip-*` are still there.
@@ -99,6 +107,10 @@ pub struct Answer {
     pub target: usize,
     /// Must it be read as an instruct?
     pub instruct: bool,
+    /// Does it answer a WebSocket's request over HTTP?
+    pub events: bool,
+    /// May it instruct gripd at all?
+    pub obeys: bool,
     /// What the client asked for.
     pub asked: Asked,
     /// The connection, when client and backend leave HTTP (status 101).
@@ -177,7 +189,9 @@ impl Forwarder {
         let asking = self.targets(&route, &prepared, &upload);
         let result = hint::watch(&prepared.headers, &route, asking).await;
         let url = match &result {
-            Ok(answer) if answer.instruct => prepared.url(secure),
+            Ok(answer) if answer.instruct || answer.events || answer.upgrade.is_some() => {
+                prepared.url(secure)
+            }
             _ => None,
         };
         let asked = prepared.place.asked(prepared.method);

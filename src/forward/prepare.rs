@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Method, Version, header, request};
 
 use super::{
-    Cause, Client, Forwarder, Location, Upload, UploadError,
+    Cause, Client, Events, Forwarder, Location, Upload, UploadError,
     forwarded::{addresses, protocol},
     headers::{self, Framing, Headers, Upgrade},
     last,
@@ -28,7 +28,7 @@ pub(super) struct Manner {
 }
 
 /// A request as it will go out, but for the `Host` of each target.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) place: Place,
@@ -42,6 +42,10 @@ pub(super) struct Prepared {
     pub(super) trailers: bool,
     /// May the answer instruct gripd?
     pub(super) obeys: bool,
+    /// The id of the client's connection.
+    pub(super) connection: Option<HeaderValue>,
+    /// What a WebSocket over HTTP has to say, once it is open.
+    pub(super) events: Option<Events>,
 }
 
 impl Forwarder {
@@ -74,16 +78,15 @@ impl Forwarder {
         }
         headers.add_to_cdn_loop(&proxy.cdn_loop);
         let obeys = !trusted && !route.no_grip;
+        let id = client.connection.map(|id| id.to_string());
+        let connection = id.and_then(|id| HeaderValue::from_str(&id).ok());
         if !trusted {
             headers.strip_grip();
         }
         if obeys {
             self.announce(&mut headers, route, client.last);
-            let id = client
-                .connection
-                .map(|id| HeaderValue::from_str(&id.to_string()));
-            if let Some(Ok(id)) = id {
-                headers.push(GRIP_CONNECTION, id);
+            if let Some(id) = &connection {
+                headers.push(GRIP_CONNECTION, id.clone());
             }
         }
         protocol(&mut headers, proxy, secure, upgrade.is_websocket());
@@ -103,6 +106,8 @@ impl Forwarder {
             upgrade,
             trailers,
             obeys,
+            connection,
+            events: client.events.cloned(),
         }
     }
 
@@ -128,6 +133,25 @@ impl Prepared {
     pub(super) fn url(&self, secure: bool) -> Option<Location> {
         let place = &self.place;
         Location::of(secure, &place.authority, &place.path, self.query.as_deref())
+    }
+
+    /// The head of the client's own request. A WebSocket's backend is offered the extension by which
+    /// it may instruct gripd, beside what the client offers.
+    ///
+    /// # Errors
+    /// As [`Prepared::head`].
+    pub(super) fn own_head(
+        &self,
+        route: &Route,
+        target: &Target,
+        upload: &Upload,
+    ) -> Result<request::Parts, Cause> {
+        let mut head = self.head(route, target, upload)?;
+        if self.obeys && self.upgrade.is_websocket() {
+            let grip = HeaderValue::from_static("grip");
+            head.headers.append(header::SEC_WEBSOCKET_EXTENSIONS, grip);
+        }
+        Ok(head)
     }
 
     /// The head for one target: `Host` first, the client's headers in their order, ours, framing.

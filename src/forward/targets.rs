@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Answer, Asked, Cause, Forwarder, Upload, headers::Upgrade, prepare::Prepared, reply};
+use super::{Answer, Asked, Cause, Forwarder, Upload, events::Events, prepare::Prepared, reply};
 use crate::{
     routes::grammar::{Address, Route, Target},
     upstream::{self, Call, Error, Origin, Wait, Waits, show_address},
@@ -46,12 +46,20 @@ impl Forwarder {
         prepared: &Prepared,
         upload: &Upload,
     ) -> Result<Answer, Cause> {
-        if let Some(feature) = not_there(target, &prepared.upgrade) {
+        if let Some(feature) = not_there(target) {
             return Err(Cause::NotThere { feature });
         }
         let origin = Origin {
             route: route.clone(),
             target: index,
+        };
+        let events = events(target, prepared)?;
+        let (head, upload) = match &events {
+            Some(events) => (
+                prepared.events_head(events, route, target)?,
+                Upload::of(&events.body),
+            ),
+            None => (prepared.own_head(route, target, upload)?, upload.clone()),
         };
         let reply = match &target.address {
             Address::Host(host, port) => {
@@ -61,26 +69,29 @@ impl Forwarder {
                     host,
                     port: *port,
                     untrusted: target.untrusted,
-                    upload,
-                    upgrade: prepared.upgrade.is_asked(),
+                    upload: &upload,
+                    upgrade: events.is_none() && prepared.upgrade.is_asked(),
+                    events: events.is_some(),
                     waits: self.waits(route),
                     origin,
                 };
-                let head = prepared.head(route, target, upload)?;
                 upstream::send(&call, head).await?
             }
-            _ => self.built_in(route, target, prepared, upload).await?,
+            _ => self.built_in(route, target, prepared, &head, &upload).await,
         };
         let mut head = reply.head;
         reply::clean(&mut head, prepared.trailers).map_err(Error::Garbage)?;
         let instruct =
             prepared.obeys && reply.upgrade.is_none() && upstream::is_instruct(&head.headers);
+        let instruct = instruct && events.is_none();
         Ok(Answer {
             head,
             body: reply.body,
             route: route.clone(),
             target: index,
             instruct,
+            events: events.is_some(),
+            obeys: prepared.obeys,
             asked: Asked::default(),
             upgrade: reply.upgrade,
             debug: self.settings.proxy.debug || route.debug,
@@ -129,15 +140,28 @@ impl Forwarder {
 }
 
 /// A part of gripd that is still to come and that this request needs.
-fn not_there(target: &Target, upgrade: &Upgrade) -> Option<&'static str> {
+fn not_there(target: &Target) -> Option<&'static str> {
     match &target.address {
         Address::Zhttp(_) | Address::ZhttpReq(_) => Some("a zhttp target"),
         _ if target.ssl => Some("TLS to the backend"),
-        _ if target.over_http && upgrade.is_websocket() => Some("WebSocket over HTTP"),
-        Address::Test | Address::Welcome if upgrade.is_websocket() => {
-            Some("a WebSocket to the test target")
-        }
         Address::Test | Address::Welcome | Address::Host(..) => None,
+    }
+}
+
+/// What goes to this target over HTTP, if it is a WebSocket's and is spoken to in that way.
+fn events(target: &Target, prepared: &Prepared) -> Result<Option<Events>, Cause> {
+    if !prepared.upgrade.is_websocket() {
+        return Ok(None);
+    }
+    let is_built_in = matches!(target.address, Address::Test | Address::Welcome);
+    match &prepared.events {
+        Some(events) if target.over_http || is_built_in => Ok(Some(events.clone())),
+        Some(_) => {
+            let why = "it is no longer a target with over_http".to_owned();
+            Err(Error::Unreachable(why).into())
+        }
+        None if target.over_http || is_built_in => Ok(Some(Events::open())),
+        None => Ok(None),
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) enum Next {
     Hold(hold::Start),
     /// The body goes out first, through hyper; then parked.
     HoldLater(hold::Start),
+    /// Parked as a WebSocket over HTTP.
+    Socket(Box<hold::SocketStart>),
     /// A tunnel to the backend (101).
     Tunnel(tunnel::Tunnel),
 }
@@ -135,7 +137,7 @@ impl Desk {
     /// Where the exchange is while hyper waits.
     fn stage(&self) -> Option<Stage> {
         match *self.next.borrow() {
-            Some(Next::Hold(_)) => Some(Stage::Over),
+            Some(Next::Hold(_) | Next::Socket(_)) => Some(Stage::Over),
             Some(Next::HoldLater(_)) | None => self.signals.is_over().then_some(Stage::Over),
             Some(Next::Tunnel(_)) => None,
         }
@@ -160,7 +162,7 @@ impl Desk {
         };
         let end = match (stage, &*self.next.borrow()) {
             (Stage::Broken, _) => End::Broken,
-            (_, Some(Next::Hold(_) | Next::HoldLater(_))) => End::Held,
+            (_, Some(Next::Hold(_) | Next::HoldLater(_) | Next::Socket(_))) => End::Held,
             _ => End::Answered,
         };
         story.tell(self.peer.addr, end);
@@ -189,6 +191,10 @@ impl Desk {
                     limit: front.settings.limits.early_bytes,
                 };
                 Turn::Held(Session::park(start, socket, early))
+            }
+            Some(Next::Socket(start)) => {
+                (front.tune_held)(&socket);
+                Turn::Socket(start.park(socket, &early))
             }
             Some(Next::Tunnel(tunnel)) => {
                 tunnel.run(socket, &early).await;

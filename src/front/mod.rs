@@ -69,6 +69,8 @@ enum Turn {
     Next(Line),
     /// It is parked.
     Held(hold::Session),
+    /// It is parked, and has left HTTP.
+    Socket(hold::Parked),
     /// It is over.
     Over,
 }
@@ -116,6 +118,7 @@ impl Front {
                 }
                 Turn::Over => return,
                 Turn::Held(session) => session,
+                Turn::Socket(parked) => return parked.run(&self.context).await,
             };
             line = match session.run(&self.context).await {
                 Outcome::Over => return,

@@ -4,8 +4,11 @@
 use std::{convert::Infallible, future::pending, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, ext::ReasonPhrase};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request,
+};
+use http_body::Body as _;
+use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 
 use super::{
     Front,
@@ -16,12 +19,13 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Upload},
+    forward::{self, Answer, Cause, Collected, Failure, Route, Upload},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
     },
-    hold::{self, Begun, Paused},
+    hold::{self, Begun, Knocked, Paused},
+    websocket::handshake,
 };
 
 /// Answers a request. Never fails: what goes wrong becomes a refusal.
@@ -62,6 +66,7 @@ async fn respond(
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
+    let headers = socket_headers(&head, &body)?;
     let upload = Upload::new(body, BODY_LIMIT);
     let paused = desk.paused.take();
     let client = forward::Client {
@@ -69,6 +74,7 @@ async fn respond(
         secure: false,
         last: paused.as_ref().map_or(&[], |paused| &paused.last),
         connection: Some(desk.peer.id),
+        events: None,
     };
     let asking = front
         .context
@@ -77,27 +83,128 @@ async fn respond(
     let forwarded = asking.await;
     desk.story.replace(Story::of(forwarded.as_ref(), began));
     let mut answer = forwarded?;
+    if is_websocket(&headers) && is_websocket(&answer.head.headers) && answer.upgrade.is_some() {
+        join(front, desk, &mut answer, &headers).await?;
+    }
     if let Some(upgrade) = answer.upgrade.take() {
-        let (idle, setting) = match answer.route.timeouts.idle {
-            Some(own) => (own, "route option idle_timeout"),
-            None => (front.settings.timeouts.idle, "timeouts.idle"),
-        };
-        let tunnel = Tunnel {
-            upgrade,
-            idle,
-            setting,
-        };
-        desk.next.replace(Some(Next::Tunnel(tunnel)));
+        desk.next
+            .replace(Some(Next::Tunnel(tunnel(front, &answer, upgrade))));
         return Ok(Response::from_parts(
             answer.head,
             Outgoing::whole(Bytes::new(), &desk.signals),
         ));
+    }
+    if answer.events {
+        return open(front, desk, answer, &headers).await;
     }
     if !answer.instruct {
         let body = Outgoing::stream(answer.body, &desk.signals);
         return Ok(Response::from_parts(answer.head, body));
     }
     settle(front, desk, answer, &upload, is_head, paused).await
+}
+
+/// The headers of a WebSocket's handshake, which the answer to it needs; none for other requests.
+fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, Failure> {
+    if !is_websocket(&head.headers) {
+        return Ok(HeaderMap::new());
+    }
+    let value = |name| head.headers.get(name).map(HeaderValue::as_bytes);
+    let request = handshake::Request {
+        method: head.method.as_str(),
+        version: value(header::SEC_WEBSOCKET_VERSION),
+        key: value(header::SEC_WEBSOCKET_KEY),
+        body: !body.is_end_stream(),
+    };
+    match request.check() {
+        Ok(_) => Ok(head.headers.clone()),
+        Err(refusal) => Err(Failure {
+            cause: Cause::Handshake(refusal.to_string()),
+            route: None,
+            target: None,
+            asked: Box::default(),
+            debug: false,
+        }),
+    }
+}
+
+/// Is a WebSocket among the protocols that are asked for, or is it the one that was granted?
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::UPGRADE).iter();
+    let mut protocols = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    protocols.any(handshake::is_websocket)
+}
+
+fn tunnel(front: &Front, answer: &Answer, upgrade: OnUpgrade) -> Tunnel {
+    let (idle, setting) = match answer.route.timeouts.idle {
+        Some(own) => (own, "route option idle_timeout"),
+        None => (front.settings.timeouts.idle, "timeouts.idle"),
+    };
+    Tunnel {
+        upgrade,
+        idle,
+        setting,
+    }
+}
+
+/// A WebSocket's backend speaks WebSocket itself. Returns when nobody but the two sides has
+/// anything to say on the connection.
+async fn join(
+    front: &Front,
+    desk: &Desk,
+    answer: &mut Answer,
+    headers: &HeaderMap,
+) -> Result<(), Failure> {
+    let route = Arc::clone(&answer.route);
+    let client = client(desk, &route, answer);
+    match hold::join(answer, headers, &client, &front.context).await? {
+        Some(start) => {
+            desk.next.replace(Some(Next::Socket(start)));
+            pending().await
+        }
+        None => Ok(()),
+    }
+}
+
+/// What is known of a WebSocket's client.
+fn client<'c>(desk: &'c Desk, route: &'c Arc<Route>, answer: &Answer) -> hold::Client<'c> {
+    hold::Client {
+        version: desk.version,
+        keep_alive: false,
+        head: false,
+        route,
+        target: answer.target,
+        home: answer.home(),
+        debug: answer.debug,
+        connection: desk.peer.id,
+        addr: Some(desk.peer.addr.ip()),
+        request: &desk.head,
+        body: &[],
+    }
+}
+
+/// A WebSocket's backend has answered over HTTP.
+async fn open(
+    front: &Front,
+    desk: &Desk,
+    answer: Answer,
+    headers: &HeaderMap,
+) -> Result<Response<Outgoing>, Failure> {
+    let route = Arc::clone(&answer.route);
+    let client = client(desk, &route, &answer);
+    match hold::knock(answer, headers, &client, &front.context).await? {
+        Knocked::Open(start) => {
+            desk.next.replace(Some(Next::Socket(start)));
+            pending().await
+        }
+        Knocked::Answer { response, rest } => {
+            let body = match rest {
+                None => Outgoing::whole(response.body.clone(), &desk.signals),
+                Some(rest) => Outgoing::prefixed(response.body.clone(), rest, false, &desk.signals),
+            };
+            Ok(head(&response).map(|()| body))
+        }
+    }
 }
 
 /// Acts on an answer that is an instruct.
@@ -140,6 +247,7 @@ async fn settle(
         home,
         debug,
         connection: desk.peer.id,
+        addr: Some(desk.peer.addr.ip()),
         request: &desk.head,
         body: &upload.kept().unwrap_or_default(),
     };

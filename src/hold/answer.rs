@@ -22,16 +22,17 @@ pub(super) fn opening(response: &Response, framing: Framing, keep_alive: bool) -
     let mut out = Vec::with_capacity(512 + response.body.len());
     let (version, head_framing) = match framing {
         Framing::Bare => (Version::Http10, HeadFraming::UntilClose),
-        Framing::Chunked => (Version::Http11, HeadFraming::Chunked),
+        _ => (Version::Http11, HeadFraming::Chunked),
     };
-    let connection = match framing {
-        Framing::Chunked if keep_alive => Connection::KeepAlive,
-        Framing::Bare | Framing::Chunked => Connection::Close,
+    let connection = if keep_alive && framing != Framing::Bare {
+        Connection::KeepAlive
+    } else {
+        Connection::Close
     };
     head(response, version, head_framing, connection, &mut out);
     match framing {
         Framing::Bare => out.extend_from_slice(&response.body),
-        Framing::Chunked => out.extend_from_slice(&chunk::encode(&response.body)),
+        _ => out.extend_from_slice(&chunk::encode(&response.body)),
     }
     out.into()
 }

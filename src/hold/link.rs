@@ -54,7 +54,10 @@ enum Step {
     /// Over, one way or another.
     Over(Followed),
     /// The next link is followed at once.
-    Next,
+    Next {
+        /// There was nothing for the client in this one.
+        empty: bool,
+    },
     /// Nothing was sent of it: it is asked for again.
     Again,
 }
@@ -99,11 +102,20 @@ impl Follower {
             _ if self.at_once => Priority::High,
             Why::Gap | Why::Slow | Why::Timer | Why::Update => Priority::Low,
         };
-        let mut backoff = Backoff::new(context.settings.grip.link_backoff);
+        let pause = context.settings.grip.link_backoff;
+        let mut backoff = Backoff::new(pause);
+        let mut was_empty = false;
         loop {
             match self.step(held, context, priority).await {
                 Step::Over(followed) => return followed,
-                Step::Next => backoff.succeeded(),
+                Step::Next { empty } => {
+                    backoff.succeeded();
+                    // Links that go round without saying anything would never let go.
+                    if empty && was_empty {
+                        tokio::time::sleep(pause).await;
+                    }
+                    was_empty = empty;
+                }
                 Step::Again => match backoff.next() {
                     Some(pause) => tokio::time::sleep(pause).await,
                     None => return Followed::Failed("Failed to retrieve next link.".into()),
@@ -141,22 +153,31 @@ impl Follower {
         if instruct.hold == Some(Mode::Response) {
             return fail("Next link returned non-stream hold.".into());
         }
-        match rest {
+        let empty = match rest {
             None => match filtered(&instruct, &instruct.response.body) {
-                Ok(body) => append(held, &body, context).await,
+                Ok(body) => {
+                    append(held, &body, context).await;
+                    body.is_empty()
+                }
                 Err(error) => return fail(format!("filter error: {error}")),
             },
             Some(body) => match stream(held, body, context).await {
-                Streamed::Whole => {}
+                Streamed::Whole { sent } => !sent,
                 Streamed::Nothing => return Step::Again,
                 Streamed::Broken => return Step::Over(Followed::Ended),
             },
-        }
-        self.obey(&instruct, held, context)
+        };
+        self.obey(&instruct, empty, held, context)
     }
 
     /// Acts on the answer's instruct, which takes the place of the one before it.
-    fn obey(&mut self, instruct: &Instruct, held: &Held<TcpStream>, context: &Context) -> Step {
+    fn obey(
+        &mut self,
+        instruct: &Instruct,
+        empty: bool,
+        held: &Held<TcpStream>,
+        context: &Context,
+    ) -> Step {
         let next = match &instruct.links.next {
             None => None,
             Some(link) => match self.next.join(&link.uri) {
@@ -168,7 +189,7 @@ impl Follower {
             (None, None) => Step::Over(Followed::Ended),
             (None, Some((next, _))) => {
                 self.next = next;
-                Step::Next
+                Step::Next { empty }
             }
             (Some(_), next) => {
                 if let Some(channel) = unanswerable(instruct) {
@@ -211,7 +232,10 @@ fn read(head: Response) -> Result<Instruct, String> {
 
 /// What came of a body that is not there as a whole.
 enum Streamed {
-    Whole,
+    Whole {
+        /// There was something in it.
+        sent: bool,
+    },
     /// It broke off before anything of it was sent.
     Nothing,
     Broken,
@@ -224,6 +248,7 @@ async fn stream(held: &Held<TcpStream>, mut body: Body, context: &Context) -> St
         match frame.map(http_body::Frame::into_data) {
             Ok(Ok(piece)) => {
                 sent |= !piece.is_empty();
+                held.mute(sent);
                 append(held, &piece, context).await;
             }
             // Trailers have no place in a body that goes on.
@@ -232,7 +257,8 @@ async fn stream(held: &Held<TcpStream>, mut body: Body, context: &Context) -> St
             Err(_) => return Streamed::Nothing,
         }
     }
-    Streamed::Whole
+    held.mute(false);
+    Streamed::Whole { sent }
 }
 
 /// Appends bytes, and waits until the client has taken most of what waits for it.

@@ -22,6 +22,7 @@ mod request;
 mod session;
 mod start;
 mod terms;
+mod websocket;
 
 pub use self::{
     date::http_date,
@@ -29,4 +30,5 @@ pub use self::{
     notice::Notices,
     session::{Early, Outcome, Paused, Retry, Session},
     start::{Begun, Client, Context, Start, begin},
+    websocket::{Knocked, Parked, Start as SocketStart, join, knock},
 };

@@ -21,6 +21,10 @@ enum Kind {
     /// More channels than one request may have.
     Cut,
     NoChannels,
+    /// A backend that does not speak WebSocket over HTTP.
+    NoEvents,
+    /// A control message that cannot be followed.
+    Control,
     /// A header with a quote that is never closed.
     Unclosed(&'static str),
 }
@@ -46,6 +50,23 @@ impl Notices {
                 route,
                 "an instruct names {asked} channels, and only the first {most} are subscribed: \
                  raise grip.connection_subscription_max (said once for this route)"
+            );
+        }
+    }
+
+    /// Warns, once a route, that its backend does not speak WebSocket over HTTP.
+    pub(super) fn no_events(&self, route: &Route, sentence: &str) {
+        if let Some(route) = self.first(Kind::NoEvents, route) {
+            tracing::warn!(route, "{sentence} (said once for this route)");
+        }
+    }
+
+    /// Warns, once a route, of a control message that is ignored.
+    pub(super) fn bad_control(&self, route: &Route, why: &str) {
+        if let Some(route) = self.first(Kind::Control, route) {
+            tracing::warn!(
+                route,
+                "a control message is ignored: {why} (said once for this route)"
             );
         }
     }
@@ -92,6 +113,7 @@ impl Told {
         let mode = match mode {
             Mode::Response => "response",
             Mode::Stream => "stream",
+            Mode::Message => "message",
         };
         let names: Vec<&str> = channels.collect();
         let route = show_route(route);

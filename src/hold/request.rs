@@ -1,6 +1,8 @@
 //! A client's request as a long-poll keeps it, so that it can be made again: one buffer with the
 //! bytes of a whole request, which the front reads like any that has just come.
 
+use http::request;
+
 /// The lines of a head that has passed the gate, without their ends and without the empty one.
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let lines = head.split(|byte| *byte == b'\n');
@@ -30,6 +32,21 @@ pub(super) fn kept(head: &[u8], body: &[u8]) -> Box<[u8]> {
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
     out.into()
+}
+
+/// A head that has passed the gate, parsed again.
+pub(super) fn parts(head: &[u8]) -> Option<request::Parts> {
+    let mut lines = lines(head);
+    let first = std::str::from_utf8(lines.next()?).ok()?;
+    let mut words = first.split(' ');
+    let mut builder = http::Request::builder()
+        .method(words.next()?)
+        .uri(words.next()?);
+    for line in lines {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        builder = builder.header(&line[..colon], line[colon + 1..].trim_ascii());
+    }
+    Some(builder.body(()).ok()?.into_parts().0)
 }
 
 #[cfg(test)]

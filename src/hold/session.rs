@@ -395,7 +395,12 @@ fn cause(turn: &Turn) -> &'static str {
             Event::Failed(_) => "failed",
             Event::Timeout => "timeout",
             Event::Overflow => "overflow: the client does not read",
-            Event::Broken | Event::Ask(_) | Event::Recover(_) => "",
+            Event::Ask(_)
+            | Event::Broken
+            | Event::Close { .. }
+            | Event::Recover(_)
+            | Event::Refresh
+            | Event::Tick => "",
         },
     }
 }
@@ -430,9 +435,14 @@ impl LongPoll {
             Event::Answer { item, body } => Some(self.answer(&item, body)),
             Event::Timeout => Some(self.response.clone()),
             Event::Failed(text) => Some(answer::bad_gateway(&text)),
-            Event::Ask(_) | Event::Broken | Event::Ended | Event::Overflow | Event::Recover(_) => {
-                None
-            }
+            Event::Ask(_)
+            | Event::Broken
+            | Event::Close { .. }
+            | Event::Ended
+            | Event::Overflow
+            | Event::Recover(_)
+            | Event::Refresh
+            | Event::Tick => None,
         }
     }
 

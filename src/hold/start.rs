@@ -1,6 +1,7 @@
 //! The beginning of a hold: from an instruct to a subscribed request, ready to be parked.
 
 use std::{
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    forward::{Forwarder, Home, Route},
+    forward::{Forwarder, Home, Location, Route},
     grip::{
         connection::ConnectionId,
         filter::{Filter, FilterError},
@@ -65,6 +66,8 @@ pub struct Client<'a> {
     pub debug: bool,
     /// By which it can be closed.
     pub connection: ConnectionId,
+    /// Its address.
+    pub addr: Option<IpAddr>,
     /// The request's head, as it came.
     pub request: &'a [u8],
     /// Its body.
@@ -114,6 +117,7 @@ pub fn begin(
     context: &Context,
 ) -> Result<Begun, FilterError> {
     context.notices.tell(&instruct, client.route);
+    let next = next_link(&mut instruct, client.home.as_ref());
     let way = way(&instruct, client);
     if !matches!(way, Way::Hold(Mode::Response)) {
         instruct.response.body = filtered(&instruct, &instruct.response.body)?;
@@ -133,7 +137,28 @@ pub fn begin(
             client.debug,
         )));
     }
-    Ok(Begun::Held(hold(instruct, mode, client, paused, context)))
+    let follow = next.filter(|_| mode == Mode::Stream);
+    Ok(Begun::Held(hold(
+        instruct, mode, follow, client, paused, context,
+    )))
+}
+
+/// Where the next link leads. One that leads nowhere is none from now on.
+fn next_link(instruct: &mut Instruct, home: Option<&Home>) -> Option<Location> {
+    let link = instruct.links.next.take()?;
+    match home?.url.join(&link.uri) {
+        Ok(next) => {
+            instruct.links.next = Some(link);
+            Some(next)
+        }
+        Err(error) => {
+            if let Some(left_out) = BAD_LINK.hit(Instant::now()) {
+                let left_out = (left_out > 0).then_some(left_out);
+                tracing::warn!(left_out, %error, "a next link that cannot be followed");
+            }
+            None
+        }
+    }
 }
 
 fn way(instruct: &Instruct, client: &Client<'_>) -> Way {
@@ -141,7 +166,7 @@ fn way(instruct: &Instruct, client: &Client<'_>) -> Way {
     let has_body = !client.head && !matches!(instruct.response.code, 204 | 304);
     match instruct.hold {
         Some(mode) if has_body => Way::Hold(mode),
-        None if has_body && instruct.links.next.is_some() && client.home.is_some() => Way::Follow,
+        None if has_body && instruct.links.next.is_some() => Way::Follow,
         Some(_) | None => Way::Answer,
     }
 }
@@ -150,6 +175,7 @@ fn way(instruct: &Instruct, client: &Client<'_>) -> Way {
 fn hold(
     instruct: Instruct,
     mode: Mode,
+    next: Option<Location>,
     client: &Client<'_>,
     paused: Option<Paused>,
     context: &Context,
@@ -166,9 +192,7 @@ fn hold(
         debug: client.debug,
         connection: client.connection,
     };
-    let follower = (mode == Mode::Stream)
-        .then(|| follower(&instruct, &terms))
-        .flatten();
+    let follower = follower(next, &instruct, &terms);
     let link = follower.as_ref().and(instruct.links.next.as_ref());
     let link = link.map(|link| link.timeout);
     let ask = terms.ask(&instruct, mode, link, &context.settings, &context.notices);
@@ -192,7 +216,7 @@ fn hold(
             let ending = Ending::long_poll(instruct.response, client, terms, kept, gone);
             (ending, None)
         }
-        Mode::Stream => {
+        Mode::Stream | Mode::Message => {
             let goes_on = keep_alive && framing == Framing::Chunked;
             let ending = Ending::stream(goes_on, follower, terms, gone, asks(&instruct));
             (ending, Some(instruct.response))
@@ -219,23 +243,13 @@ fn asks(instruct: &Instruct) -> bool {
 }
 
 /// What a stream with a next link keeps for it.
-fn follower(instruct: &Instruct, terms: &Terms) -> Option<Box<Follower>> {
-    let (link, home) = (instruct.links.next.as_ref()?, terms.home.as_ref()?);
-    match home.url.join(&link.uri) {
-        Ok(next) => Some(Box::new(Follower {
-            terms: terms.clone(),
-            home: home.clone(),
-            next,
-            at_once: instruct.hold.is_none(),
-        })),
-        Err(error) => {
-            if let Some(left_out) = BAD_LINK.hit(Instant::now()) {
-                let left_out = (left_out > 0).then_some(left_out);
-                tracing::warn!(left_out, %error, "a next link that cannot be followed");
-            }
-            None
-        }
-    }
+fn follower(next: Option<Location>, instruct: &Instruct, terms: &Terms) -> Option<Box<Follower>> {
+    Some(Box::new(Follower {
+        terms: terms.clone(),
+        home: terms.home.clone()?,
+        next: next?,
+        at_once: instruct.hold.is_none(),
+    }))
 }
 
 fn gone_link(instruct: &Instruct, terms: &Terms, context: &Context) -> Option<Gone> {

@@ -43,12 +43,6 @@ impl Terms {
         settings: &Settings,
         notices: &Notices,
     ) -> Ask<'i> {
-        let overflow = match self.route.overflow.unwrap_or(settings.grip.overflow) {
-            OnOverflow::Auto if link.is_some() => Overflow::Recover,
-            OnOverflow::Auto | OnOverflow::Close => Overflow::Close,
-            OnOverflow::Recover => Overflow::Recover,
-            OnOverflow::Latest => Overflow::Latest,
-        };
         Ask {
             mode,
             framing: self.framing,
@@ -57,9 +51,19 @@ impl Terms {
             timeout: instruct.timeout,
             keep_alive: instruct.keep_alive.as_ref(),
             link,
-            overflow,
+            overflow: self.overflow(link.is_some(), settings),
             debug: self.debug,
             connection: self.connection,
+        }
+    }
+
+    /// What becomes of a slow client. `recovers`: asking its backend again helps it.
+    pub(super) fn overflow(&self, recovers: bool, settings: &Settings) -> Overflow {
+        match self.route.overflow.unwrap_or(settings.grip.overflow) {
+            OnOverflow::Auto if recovers => Overflow::Recover,
+            OnOverflow::Auto | OnOverflow::Close => Overflow::Close,
+            OnOverflow::Recover => Overflow::Recover,
+            OnOverflow::Latest => Overflow::Latest,
         }
     }
 

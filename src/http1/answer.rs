@@ -48,6 +48,8 @@ pub enum Connection {
     Close,
     /// It takes the next request.
     KeepAlive,
+    /// It leaves HTTP (status 101).
+    Upgrade,
 }
 
 impl<'a, H> Answer<'a, H>
@@ -107,6 +109,7 @@ where
     fn connection_line(&self, framing: Framing) -> Option<&'static [u8]> {
         match (self.connection, self.version) {
             (Connection::Close, _) => Some(b"close"),
+            (Connection::Upgrade, _) => Some(b"Upgrade"),
             _ if framing == Framing::UntilClose => Some(b"close"),
             (Connection::KeepAlive, Version::Http10) => Some(b"keep-alive"),
             (Connection::KeepAlive, Version::Http11) => None,

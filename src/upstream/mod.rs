@@ -10,6 +10,7 @@ mod heard;
 mod pool;
 mod resolve;
 mod send;
+mod test_socket;
 pub mod test_target;
 mod upload;
 pub mod welcome;

@@ -31,6 +31,8 @@ pub struct Call<'a> {
     pub upload: &'a Upload,
     /// Does the client ask to leave HTTP?
     pub upgrade: bool,
+    /// It is a WebSocket's request over HTTP.
+    pub events: bool,
     /// How long everything may take.
     pub waits: Waits,
     /// Names the target in logs.
@@ -162,7 +164,7 @@ fn reply(
 ) -> Result<Reply, Fault> {
     if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, incoming) = response.into_parts();
-        if is_instruct(&head.headers)
+        if (is_instruct(&head.headers) || call.events)
             && let Some(raw) = lease.raw_head()
         {
             // The client's head is written by gripd then, spelled as the backend did.

@@ -1,26 +1,39 @@
-//! The built-in `test` backend: lets a newcomer try holds before there is a backend. Its answers
+//! The built-in `test` backend: lets a newcomer try holds and WebSockets before there is a
+//! backend. Its answers
 //! carry real `Grip-*` headers and take the same way as any other's.
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, StatusCode, header,
+    HeaderMap, HeaderValue, StatusCode, header,
     response::{self, Parts},
 };
 
-use super::{Body, Upload};
+use super::{Body, Upload, test_socket};
 
 /// Answers a request to the test backend. The path is what the route left of it, without its
 /// `path_beg`; channels come from `channel=` in the query, else it is `test`.
-pub async fn answer(path: &str, query: Option<&str>, upload: &Upload) -> (Parts, Body) {
+pub async fn answer(
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    upload: &Upload,
+) -> (Parts, Body) {
     if upload.finish().await.is_err() {
         return plain(StatusCode::BAD_REQUEST, "request too large\n");
     }
     let path = path.strip_suffix('/').unwrap_or(path);
-    match path.strip_prefix('/').unwrap_or(path) {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    if test_socket::is_events(headers) {
+        return match path {
+            "ws" => test_socket::answer(query, headers, upload),
+            _ => plain(StatusCode::NOT_FOUND, NOT_FOUND),
+        };
+    }
+    match path {
         "" => plain(StatusCode::OK, "Hello from gripd's test backend!\n"),
         "response" => hold("response", "nothing for now\n", query),
         "stream" => hold("stream", "[stream opened]\n", query),
-        _ => plain(StatusCode::NOT_FOUND, "no such test resource\n"),
+        _ => plain(StatusCode::NOT_FOUND, NOT_FOUND),
     }
 }
 
@@ -43,11 +56,7 @@ fn hold(mode: &'static str, text: &'static str, query: Option<&str>) -> (Parts, 
     let (mut head, body) = plain(StatusCode::OK, text);
     head.headers
         .insert("grip-hold", HeaderValue::from_static(mode));
-    let mut channels = channels(query);
-    if channels.is_empty() {
-        channels.push(b"test".to_vec());
-    }
-    for channel in channels {
+    for channel in channels(query) {
         // These would be read as more than a name.
         let plain_name = !channel
             .iter()
@@ -60,14 +69,19 @@ fn hold(mode: &'static str, text: &'static str, query: Option<&str>) -> (Parts, 
     (head, body)
 }
 
-fn channels(query: Option<&str>) -> Vec<Vec<u8>> {
-    query
+/// The channels of a request, by its query.
+pub(super) fn channels(query: Option<&str>) -> Vec<Vec<u8>> {
+    let mut channels: Vec<_> = query
         .unwrap_or_default()
         .split('&')
         .filter_map(|pair| pair.strip_prefix("channel="))
         .map(decoded)
         .filter(|channel| !channel.is_empty())
-        .collect()
+        .collect();
+    if channels.is_empty() {
+        channels.push(b"test".to_vec());
+    }
+    channels
 }
 
 /// Percent-decodes a query value; what is no escape stays.
@@ -85,6 +99,8 @@ pub(super) fn decoded(text: &str) -> Vec<u8> {
     }
     out
 }
+
+const NOT_FOUND: &str = "no such test resource\n";
 
 #[cfg(test)]
 mod tests {
@@ -119,10 +135,11 @@ mod tests {
                 "channel name not possible here\n",
                 "",
             ),
-            ("/nope", None, 404, "no such test resource\n", ""),
+            ("/nope", None, 404, NOT_FOUND, ""),
+            ("/ws", None, 404, NOT_FOUND, ""),
         ];
         for (path, query, status, text, grip) in table {
-            let (head, body) = answer(path, query, &Upload::empty()).await;
+            let (head, body) = answer(path, query, &HeaderMap::new(), &Upload::empty()).await;
             let found: Vec<_> = ["grip-hold", "grip-channel"]
                 .iter()
                 .flat_map(|name| head.headers.get_all(*name))
@@ -141,7 +158,19 @@ mod tests {
     #[tokio::test]
     async fn too_big_a_body_is_refused() {
         let body = http_body_util::Full::new(Bytes::from_static(b"too long"));
-        let (head, _) = answer("/", None, &Upload::from_body(body, 4)).await;
+        let upload = Upload::from_body(body, 4);
+        let (head, _) = answer("/", None, &HeaderMap::new(), &upload).await;
         assert_eq!(head.status, 400);
+    }
+
+    #[tokio::test]
+    async fn a_websocket_is_taken_at_ws_alone() {
+        let kind = HeaderValue::from_static("application/websocket-events");
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+        for (path, status) in [("/ws", 200), ("/ws/", 200), ("/", 404), ("/stream", 404)] {
+            let upload = Upload::of(&Bytes::from_static(b"OPEN\r\n"));
+            let (head, _) = answer(path, None, &headers, &upload).await;
+            assert_eq!(head.status, status, "{path}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! The built-in backend for when nothing is configured: a page that is itself live, and what it
-//! needs. `/stream` and `/response` are those of the `test` backend; `POST /publish` reaches the
+//! needs. `/stream`, `/response` and `/ws` are those of the `test` backend; `POST /publish` reaches the
 //! channel `test` and no other. Not here: how an item is published, which whoever builds this says.
 
 use std::{borrow::Cow, fmt, pin::Pin, rc::Rc};
@@ -18,7 +18,10 @@ use super::{
     test_target::{self, decoded, plain},
 };
 use crate::grip::{
-    format::{Formats, ResponseBody, ResponseContent, ResponseFormat, StreamFormat},
+    format::{
+        Formats, MessageFormat, MessageKind, ResponseBody, ResponseContent, ResponseFormat,
+        StreamFormat,
+    },
     item::Item,
 };
 
@@ -57,8 +60,11 @@ impl Welcome {
             ("", _) => not_allowed("GET, HEAD"),
             ("/publish", &Method::POST) => self.take(&asked.headers, upload).await,
             ("/publish", _) => not_allowed("POST"),
-            ("/response" | "/stream", _) => {
-                test_target::answer(path, asked.uri.query(), upload).await
+            ("/ws", _) if is_of_other_origin(&asked.headers) => {
+                plain(StatusCode::FORBIDDEN, FOREIGN)
+            }
+            ("/response" | "/stream" | "/ws", _) => {
+                test_target::answer(path, asked.uri.query(), &asked.headers, upload).await
             }
             _ => plain(StatusCode::NOT_FOUND, NOT_FOUND),
         }
@@ -140,6 +146,12 @@ fn not_allowed(allow: &'static str) -> (response::Parts, Body) {
 /// Did a page of another site make this request? A browser says so by headers that a page cannot
 /// forge; programs send neither.
 fn is_foreign(headers: &HeaderMap) -> bool {
+    let own_site = |site: &HeaderValue| site == "same-origin" || site == "none";
+    is_of_other_origin(headers) || !headers.get_all(SEC_FETCH_SITE).iter().all(own_site)
+}
+
+/// The same by the origin alone, which every browser tells of every WebSocket.
+fn is_of_other_origin(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).map(HeaderValue::as_bytes);
     let own_origin = |origin: &HeaderValue| {
         let origin = origin.as_bytes();
@@ -148,9 +160,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
             .find_map(|scheme| origin.strip_prefix(scheme));
         own.is_some_and(|own| host.is_some_and(|host| own.eq_ignore_ascii_case(host)))
     };
-    let own_site = |site: &HeaderValue| site == "same-origin" || site == "none";
-    !(headers.get_all(ORIGIN).iter().all(own_origin)
-        && headers.get_all(SEC_FETCH_SITE).iter().all(own_site))
+    !headers.get_all(ORIGIN).iter().all(own_origin)
 }
 
 /// The text of a body: its form field `message`, else all of it. `curl -d` calls any text a form,
@@ -162,8 +172,14 @@ fn message(body: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// A message for all who wait: a line of a stream, the answer of a long-poll.
+/// A message for all who wait: a line of a stream, the answer of a long-poll, a message of a
+/// WebSocket.
 fn item(message: &[u8]) -> Item {
+    // A text that is not UTF-8 would cost a browser its connection.
+    let kind = match std::str::from_utf8(message) {
+        Ok(_) => MessageKind::Text,
+        Err(_) => MessageKind::Binary,
+    };
     let line = Bytes::from([message, b"\n"].concat());
     Item {
         channels: vec![CHANNEL.into()],
@@ -179,7 +195,11 @@ fn item(message: &[u8]) -> Item {
                 content: line,
                 content_filters: None,
             }),
-            message: None,
+            message: Some(MessageFormat::Send {
+                kind,
+                content: Bytes::copy_from_slice(message),
+                content_filters: None,
+            }),
         },
         ..Item::default()
     }
@@ -195,10 +215,10 @@ const MOST: usize = 4096;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 const EMPTY: &str = "There is no message: send some text.\n";
-const FOREIGN: &str = "Pages of other sites may not publish here.\n";
+const FOREIGN: &str = "Pages of other sites may not publish or listen here.\n";
 const TOO_LARGE: &str = "The message is too long: at most 4096 bytes.\n";
 const NOT_FOUND: &str = "Nothing is here. gripd has no routes and serves its welcome page: /, \
-                         /stream, /response and POST /publish.\n";
+                         /stream, /response, /ws and POST /publish.\n";
 
 #[cfg(test)]
 mod tests;

@@ -275,15 +275,12 @@ async fn what_is_refused_before_a_backend_is_asked() {
         };
         let events = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\
                       Content-Type: application/websocket-events\r\n\r\n";
-        let socket =
-            "GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n";
         let no_route = Route {
             path_beg: "/x".into(),
             ..Route::default()
         };
         let table = [
             (with(|t| t.over_http = true), events, 403),
-            (with(|t| t.over_http = true), socket, 501),
             (with(|t| t.ssl = true), GET, 501),
             (
                 with(|t| t.address = Address::Zhttp("tcp://a:1".into())),
@@ -295,8 +292,6 @@ async fn what_is_refused_before_a_backend_is_asked() {
                 GET,
                 501,
             ),
-            (with(|t| t.address = Address::Test), socket, 501),
-            (with(|t| t.address = Address::Welcome), socket, 501),
             (with(|t| t.untrusted = true), GET, 502),
             (no_route, GET, 502),
         ];

@@ -58,6 +58,7 @@ async fn paths_and_methods() {
         ("PUT", "/publish/", 405, "POST", "allowed: POST."),
         ("GET", "/stream", 200, "", "[stream opened]\n"),
         ("GET", "/response?channel=x", 200, "", "nothing for now\n"),
+        ("GET", "/ws", 404, "", "no such test resource\n"),
         ("GET", "/welcome.html", 404, "", "Nothing is here."),
         ("GET", "//", 404, "", "Nothing is here."),
     ] {
@@ -91,7 +92,7 @@ async fn the_page_tells_where_gripd_is() {
 }
 
 #[tokio::test]
-async fn a_message_goes_to_channel_test_in_both_forms() {
+async fn a_message_goes_to_channel_test_in_all_forms() {
     for (body, message) in [
         (&b"hi"[..], &b"hi\n"[..]),
         (b"message=a+b%26%C3%A9", "a b&é\n".as_bytes()),
@@ -111,6 +112,14 @@ async fn a_message_goes_to_channel_test_in_both_forms() {
             panic!("no response form");
         };
         assert_eq!(response.body, ResponseBody::Bytes(content));
+        let Some(MessageFormat::Send { kind, content, .. }) = item.formats.message else {
+            panic!("no message form");
+        };
+        assert_eq!(content, message[..message.len() - 1]);
+        assert_eq!(
+            kind == MessageKind::Text,
+            std::str::from_utf8(message).is_ok()
+        );
     }
 }
 
