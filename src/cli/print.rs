@@ -137,6 +137,8 @@ message_wait = "90s"
 id_cache_ttl = 0
 update_on_first_subscription = false
 [limits]
+websocket_message = "3KiB"
+websocket_answer = "4KiB"
 request_head = "1MiB"
 request_target = 300
 request_headers = 9
@@ -158,6 +160,9 @@ idle_upstream = 0
 publish = "1ms"
 peer_gone = "25h"
 drain = "0.123456789s"
+[websocket]
+compression = false
+keep_alive_min = "1s"
 [log]
 level = "info,gripd=debug"
 file = "x.log"

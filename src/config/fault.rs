@@ -8,8 +8,6 @@ use std::fmt;
 pub enum Severity {
     /// What was written does not count.
     Error,
-    /// It counts, and what of it is still to come need not be warned of at every start.
-    Note,
     /// It counts, but probably not as meant.
     Warning,
 }
@@ -54,11 +52,6 @@ impl Fault {
     pub fn at(mut self, line: usize, column: usize) -> Self {
         (self.line, self.column) = (line, column);
         self
-    }
-
-    /// True for notes.
-    pub fn is_note(&self) -> bool {
-        self.severity == Severity::Note
     }
 
     /// True for errors.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long everything may take.
     pub timeouts: Timeouts,
+    /// WebSockets.
+    pub websocket: WebSocket,
     /// What is logged.
     pub log: Log,
 }
@@ -206,6 +208,12 @@ pub struct Limits {
     pub early_bytes: usize,
     /// Idle connections kept to one target, per thread. Default 64.
     pub idle_upstream: usize,
+    /// Bytes of one WebSocket message of a client, and of those that wait for its backend. Default
+    /// 200,000.
+    pub websocket_message: usize,
+    /// Bytes of a backend's answer to a WebSocket over HTTP, and of one message that a backend with
+    /// GRIP sends itself. Default 1,000,000.
+    pub websocket_answer: usize,
 }
 
 /// How long everything may take.
@@ -232,6 +240,16 @@ pub struct Timeouts {
     pub peer_gone: Duration,
     /// How long running requests may take at shutdown. Default 8 s.
     pub drain: Duration,
+}
+
+/// WebSockets.
+#[derive(Clone, Debug)]
+pub struct WebSocket {
+    /// Compress messages for clients that offer it (permessage-deflate). Default true.
+    pub compression: bool,
+    /// Least seconds between two requests that only keep a connection over HTTP alive, whatever
+    /// its backend asks for. Default 20 s.
+    pub keep_alive_min: Duration,
 }
 
 /// What is logged.
@@ -319,6 +337,8 @@ impl Default for Limits {
             publish_buffer: 64 << 20,
             early_bytes: 16 << 10,
             idle_upstream: 64,
+            websocket_message: 200_000,
+            websocket_answer: 1_000_000,
         }
     }
 }
@@ -336,6 +356,15 @@ impl Default for Timeouts {
             publish: Duration::from_secs(5),
             peer_gone: Duration::from_mins(1),
             drain: Duration::from_secs(8),
+        }
+    }
+}
+
+impl Default for WebSocket {
+    fn default() -> Self {
+        Self {
+            compression: true,
+            keep_alive_min: Duration::from_secs(20),
         }
     }
 }

@@ -295,7 +295,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
         lines,
         [
             "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], \
-             [control], [routes], [proxy], [grip], [limits], [timeouts], [log]",
+             [control], [routes], [proxy], [grip], [limits], [timeouts], [websocket], [log]",
             "gripd.toml:2:1: unknown key port; did you mean http in [listen]?",
             "gripd.toml:4:1: unknown key log.lvl; allowed in [log]: level, file",
             "gripd.toml:6:1: unknown key proxy.sig_key; did you mean sig_key in [grip]?",
@@ -309,7 +309,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
             "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \
              [section]?",
             "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [control], [routes], \
-             [proxy], [grip], [limits], [timeouts], [log]",
+             [proxy], [grip], [limits], [timeouts], [websocket], [log]",
             "GRIPD_NOPE: no such setting; allowed: GRIPD_SECTION_KEY, as GRIPD_LOG_LEVEL for \
              log.level; `gripd example settings` lists all",
         ]

@@ -224,14 +224,7 @@ impl Table {
         };
         let mut faults: Vec<Fault> = notes
             .into_iter()
-            .map(|note| Fault {
-                severity: if note.works {
-                    Severity::Note
-                } else {
-                    Severity::Warning
-                },
-                ..Fault::warning("", note.text).at(0, note.column)
-            })
+            .map(|note| Fault::warning("", note.text).at(0, note.column))
             .collect();
         faults.extend(key_fault(&route, folder).map(|fault| fault.at(0, sig_key_column)));
         if let Err(duplicate) = self.add(Arc::new(route), number, seen) {

@@ -208,7 +208,7 @@ impl Watch {
         self.shared.store(Arc::new(table));
         let lines = if added == 1 { "line" } else { "lines" };
         info!("routes: {name} reloaded: {count} in use, {added} {lines} added, {removed} removed");
-        for fault in faults.iter().filter(|fault| !fault.is_note()) {
+        for fault in &faults {
             warn!("{fault}");
         }
         true

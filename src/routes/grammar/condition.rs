@@ -94,7 +94,6 @@ fn note_dead_domain(section: &Section, notes: &mut Vec<Note>) {
     notes.push(Note {
         column: section.column,
         text: format!("`{value}` never matches: {why}"),
-        ..Note::default()
     });
 }
 
@@ -111,7 +110,6 @@ fn choose(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool,
                     text: "this path_beg never matches: paths begin with `/` and are \
                            percent-encoded"
                         .into(),
-                    ..Note::default()
                 });
             }
             route.path_beg.clone_from(&prop.text);
@@ -158,7 +156,6 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
                 notes.push(Note {
                     column: prop.column,
                     text: "path_rem is not a number: nothing is removed".into(),
-                    ..Note::default()
                 });
                 0
             };

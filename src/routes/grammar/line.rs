@@ -16,14 +16,12 @@ pub struct Parsed {
 }
 
 /// A warning about a part of a line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Column, from 1, in characters.
     pub column: usize,
     /// The warning.
     pub text: String,
-    /// What is asked for mostly works: nothing that must be told at every start.
-    pub works: bool,
 }
 
 /// Why a line cannot be used.
@@ -137,7 +135,6 @@ pub(super) fn note_later(notes: &mut Vec<Note>, prop: &token::Prop, effect: &str
     notes.push(Note {
         column: prop.column,
         text: format!("`{}` is not in gripd yet: {effect}", prop.name),
-        ..Note::default()
     });
 }
 
@@ -151,7 +148,6 @@ pub(super) fn note_unknown(notes: &mut Vec<Note>, prop: &token::Prop, place: &st
     notes.push(Note {
         column: prop.column,
         text: format!("unknown option `{}` of a {place}: {hint}", prop.name),
-        ..Note::default()
     });
 }
 

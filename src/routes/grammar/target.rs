@@ -33,7 +33,6 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, 
         notes.push(Note {
             column: section.column,
             text: "zhttp targets are not in gripd yet: this target answers 501".into(),
-            ..Note::default()
         });
     }
     for prop in &section.props {
@@ -49,6 +48,8 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, 
 fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
     match prop.name.as_str() {
         "host" => target.host = host(prop)?,
+        "one_event" => target.one_event = true,
+        "over_http" => target.over_http = true,
         "sub" => target.subs.extend(text(prop)),
         "untrusted" => target.untrusted = true,
         _ => return Ok(false),
@@ -57,18 +58,13 @@ fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
 }
 
 fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
-    let (mut effect, mut works) = ("it has no effect", false);
+    let mut effect = "it has no effect";
     match prop.name.as_str() {
         "client_cert" => target.client_cert = text(prop).map(Into::into),
         "client_key" => target.client_key = text(prop).map(Into::into),
         "insecure" => target.insecure = true,
         "ipc_file_mode" => {
             target.ipc_file_mode = u32::from_str_radix(&prop.text, 8).ok();
-        }
-        "one_event" => target.one_event = true,
-        "over_http" => {
-            target.over_http = true;
-            (effect, works) = ("plain HTTP works, WebSockets are not carried over it", true);
         }
         "ssl" => {
             target.ssl = true;
@@ -78,9 +74,6 @@ fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
         _ => return false,
     }
     note_later(notes, prop, effect);
-    if let Some(note) = notes.last_mut() {
-        note.works = works;
-    }
     true
 }
 

@@ -262,7 +262,6 @@ fn notes_name_what_has_no_effect() {
         ),
         ("*,over_http test", 3, "it belongs behind a target"),
         ("* test,debug", 8, "it belongs behind the condition"),
-        ("* test,over_http", 8, "WebSockets are not carried over it"),
         ("* h:1,ssl", 7, "not in gripd yet: this target answers 501"),
         ("*,session test", 3, "`session` is not in gripd yet"),
         ("*,path_rem=x test", 3, "path_rem is not a number"),
@@ -284,7 +283,7 @@ fn notes_name_what_has_no_effect() {
 fn what_works_makes_no_note() {
     let line = "h.test,id=i,path_beg=/p,proto=http,ssl=no,prefix=x,as_host=a,path_rem=1,\
                 replace_beg=/q,header=A:b,debug,no_grip,sig_iss=i,sig_key=k,connect_timeout=1,\
-                response_timeout=1,idle_timeout=1 h:1,host=b,sub=c,untrusted";
+                response_timeout=1,idle_timeout=1 h:1,host=b,sub=c,untrusted,over_http,one_event";
     assert_eq!(parsed(line).notes, []);
 }
 
