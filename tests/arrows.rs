@@ -28,19 +28,39 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "front",
-        &["config", "forward", "grip", "hold", "http1", "telemetry"],
+        &[
+            "config",
+            "forward",
+            "grip",
+            "hold",
+            "http1",
+            "telemetry",
+            "websocket",
+        ],
     ),
     ("grip", &[]),
     (
         "hold",
-        &["config", "forward", "grip", "http1", "hub", "telemetry"],
+        &[
+            "config",
+            "forward",
+            "grip",
+            "http1",
+            "hub",
+            "telemetry",
+            "websocket",
+        ],
     ),
     ("http1", &[]),
-    ("hub", &["config", "grip", "http1", "telemetry"]),
+    (
+        "hub",
+        &["config", "grip", "http1", "telemetry", "websocket"],
+    ),
     ("listen", &["config", "front", "telemetry"]),
     ("routes", &["config", "grip"]),
     ("telemetry", &["config"]),
     ("upstream", &["config", "grip", "routes", "telemetry"]),
+    ("websocket", &[]),
 ];
 
 const ASSEMBLERS: [&str; 4] = ["cli", "lib", "main", "server"];
@@ -149,7 +169,7 @@ impl Source {
 
     fn is_pure(&self) -> bool {
         let signature = self.name.starts_with("grip/signature");
-        matches!(self.room(), "grip" | "http1") && !signature
+        matches!(self.room(), "grip" | "http1" | "websocket") && !signature
             || self.name.starts_with("routes/grammar")
     }
 

@@ -16,8 +16,10 @@
 )]
 
 mod backend;
+mod door;
 mod gripd;
 mod wire;
+pub(crate) mod ws;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -27,6 +29,7 @@ use std::{
 use socket2::{Domain, Socket, Type};
 
 pub(crate) use backend::{Backend, Reply, Request};
+pub(crate) use door::Door;
 pub(crate) use gripd::{Gripd, Setup, run_to_end};
 pub(crate) use wire::{Head, Response, Wire};
 
