@@ -14,6 +14,7 @@ from command import ROOT, Failed, Skipped, run
 
 E2E = ROOT / "tests" / "e2e"
 EXAMPLE = ROOT / "examples" / "django"
+CHAT_EXAMPLE = ROOT / "examples" / "chat"
 BUILT = ROOT / "target" / "e2e"
 
 
@@ -161,6 +162,7 @@ NO_NODE = "Node.js is not here; install node and npm, version 20 or later"
 VENV = Venv()
 NODE = Npm("node", "install", E2E / "node" / "package.json")
 DASHBOARD = Npm("dashboard", "ci", EXAMPLE / "package.json", EXAMPLE / "package-lock.json")
+CHAT = Npm("chat", "ci", CHAT_EXAMPLE / "package.json", CHAT_EXAMPLE / "package-lock.json")
 CARGO_FUZZ = CargoTool("cargo-fuzz")
 CURL = Debian("curl", "curl")
 PUSHPIN = Debian("pushpin", "pushpin")

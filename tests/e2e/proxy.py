@@ -102,14 +102,15 @@ class Proxy:
         return f"http://localhost:{self.control_port}"
 
 
-def start_proxy(programs, folder, backend_port, way="route", within=()):
+def start_proxy(programs, folder, backend_port, way="route", within=(), options=""):
     """Starts the proxy before a backend on `localhost:backend_port`.
 
-    `within` is a command that runs what it is given, such as `with_hosts` makes.
+    `within` is a command that runs what it is given, such as `with_hosts` makes; `options` are
+    those of the target, each behind a comma.
     """
     folder.mkdir(parents=True, exist_ok=True)
     start = _start_pushpin if PUSHPIN else _start_gripd
-    return start(programs, folder, f"* localhost:{backend_port}", way, within)
+    return start(programs, folder, f"* localhost:{backend_port}{options}", way, within)
 
 
 def start_with_shipped_settings(kind, programs, folder, routes):

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from conftest import Site
+from page import Page
 from program import free_port
 from proxy import PUSHPIN, ROOT, start_proxy
 
@@ -59,7 +60,7 @@ def open_page(clients):
     """Opens a page and waits until it is live."""
 
     def open_page(url, state="live"):
-        page = Page(clients.chromium(url))
+        page = Dashboard(clients.chromium(url))
         page.run(WATCH)
         page.told(f"^state {state}")
         return page
@@ -67,31 +68,8 @@ def open_page(clients):
     return open_page
 
 
-class Page:
-    """A page in the browser."""
-
-    def __init__(self, program):
-        self.program = program
-        self._asked = 0
-
-    def ask(self, line):
-        """Has the browser do something; its answer."""
-        self.program.tell(line)
-        self._asked += 1
-        return self.told(f"^={self._asked} (.*)")[1]
-
-    def told(self, pattern):
-        """Waits for a line that matches, among those before too."""
-        self.program.look_again()
-        return self.program.wait_for(pattern)
-
-    def value(self, expression):
-        """What a JavaScript expression is."""
-        return json.loads(self.ask("eval " + expression))
-
-    def run(self, script):
-        """Runs a script."""
-        self.ask("eval {" + " ".join(line.strip() for line in script.splitlines()) + "}")
+class Dashboard(Page):
+    """The dashboard in the browser."""
 
     def waits_for(self, event, value):
         """Waits until a component was swapped for one that shows this."""

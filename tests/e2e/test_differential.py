@@ -12,7 +12,13 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from differential import answers, control, polls, streams  # noqa: F401, they register themselves
+from differential import (  # noqa: F401, they register themselves
+    answers,
+    control,
+    polls,
+    sockets,
+    streams,
+)
 from differential.backend import Backend
 from differential.registry import SCENARIOS
 from differential.world import World
@@ -39,6 +45,8 @@ class Pair:
                 [
                     f"*,path_beg=/debug/,debug 127.0.0.1:{backend.port}",
                     f"*,path_beg=/dead/ 127.0.0.1:{dead}",
+                    f"*,path_beg=/over/ 127.0.0.1:{backend.port},over_http",
+                    f"*,path_beg=/one/ 127.0.0.1:{backend.port},over_http,one_event",
                     f"* 127.0.0.1:{backend.port}",
                 ]
             )

@@ -12,6 +12,7 @@ class Request:
         self.path = self.target.split("?")[0]
         self.headers = headers
         self.body = body
+        self.connection = None  # it came on this one; for answers that are more than bytes
 
     def all(self, name):
         """The values of a header, in order."""
@@ -22,7 +23,7 @@ class Backend:
     """Serves on a free port of loopback. Each path has a list of answers; the last one repeats.
 
     An answer is bytes, or `None`: the connection is closed instead; or a function of the request
-    that returns either, and may wait.
+    that returns either, may wait, and may talk on the request's connection.
     """
 
     def __init__(self):
@@ -82,6 +83,7 @@ class Backend:
             self._news.notify_all()
         pages = self._pages.get(request.path, [NOT_HERE])
         answer = pages[min(nth, len(pages) - 1)]
+        request.connection = connection
         raw = answer(request) if callable(answer) else answer
         if raw is None:
             return False

@@ -33,6 +33,8 @@ class Exchange:
 class Client:
     """A connection."""
 
+    messages = None  # what a WebSocket heard
+
     def __init__(self, port):
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._ahead = b""
@@ -95,6 +97,13 @@ class Client:
         deadline = time.monotonic() + DEADLINE
         while seen.end == "open" and self._more(deadline):
             pass
+
+    def take(self, count):
+        """Reads so many bytes; None when they do not come."""
+        if not self._until(lambda: len(self._ahead) >= count):
+            return None
+        piece, self._ahead = self._ahead[:count], self._ahead[count:]
+        return piece
 
     def closed(self):
         """Notes whether the proxy closes the connection."""

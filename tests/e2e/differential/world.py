@@ -10,6 +10,7 @@ import time
 
 from .backend import answer
 from .client import DEADLINE, Client
+from .websocket import Socket
 
 # Nothing tells when a hold has begun; publishing earlier would reach nobody.
 SETTLE = 0.5
@@ -66,7 +67,7 @@ class World:
     def asked(self, path):
         """Notes how often the backend was asked for a path, and with which last ids."""
         self._notes[f"asked {path}"] = [
-            [r.method, r.target, sorted(r.all("Grip-Last")), r.body.decode()]
+            [r.method, r.target, sorted(r.all("Grip-Last")), r.body.decode("latin-1")]
             for r in self.requests(path)
         ]
 
@@ -79,6 +80,12 @@ class World:
     def client(self):
         """A connection."""
         client = Client(self._proxy.client_port)
+        self._clients.append(client)
+        return client
+
+    def socket(self, path, *headers):
+        """A WebSocket that was asked for and answered."""
+        client = Socket(self._proxy.client_port, self.own(path), *headers)
         self._clients.append(client)
         return client
 
@@ -155,6 +162,8 @@ class World:
             for nth, exchange in enumerate(client.exchanges, 1):
                 for name, value in exchange.facts().items():
                     facts[f"client {number} answer {nth} {name}"] = value
+            if client.messages:
+                facts[f"client {number} messages"] = client.messages
             client.close()
         return {**facts, **self._notes}
 

@@ -4,6 +4,7 @@
 // from 1:
 //   eval EXPRESSION          its value as JSON
 //   press KEY                as a person does
+//   reach PATTERN            waits for a page whose address matches
 //   size WIDTH HEIGHT        of the window
 //   shot light|dark FILE     the whole page
 import { createInterface } from 'node:readline';
@@ -18,6 +19,7 @@ await page.goto(url);
 const commands = {
   eval: (expression) => page.evaluate(expression),
   press: (key) => page.keyboard.press(key),
+  reach: (pattern) => page.waitForURL(new RegExp(pattern)).then(() => page.url()),
   async size(text) {
     const [width, height] = text.split(' ').map(Number);
     await page.setViewportSize({ width, height });

@@ -3,7 +3,7 @@
 import django_eventstream.urls
 from django.urls import include, path
 
-from . import views
+from . import sockets, views
 
 urlpatterns = [
     path("events/", include(django_eventstream.urls), {"channels": ["test"]}),
@@ -11,4 +11,7 @@ urlpatterns = [
     path("proxied/", views.proxied),
     path("ticks/", views.ticks),
     path("gzipped-hold/", views.gzipped_hold),
+    path("socket/", sockets.socket),
+    path("refused/", sockets.refused),
+    path("publish/", sockets.publish),
 ]
