@@ -118,7 +118,8 @@ impl Front {
                 }
                 Turn::Over => return,
                 Turn::Held(session) => session,
-                Turn::Socket(parked) => return parked.run(&self.context).await,
+                // Boxed: a held stream's task is not to have its size.
+                Turn::Socket(parked) => return Box::pin(parked.run(&self.context)).await,
             };
             line = match session.run(&self.context).await {
                 Outcome::Over => return,
