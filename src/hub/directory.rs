@@ -17,7 +17,12 @@ use std::sync::{
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{Rules, clock::Clock, inbox::Ordered, wheel::Millis};
+use super::{
+    Rules,
+    clock::Clock,
+    inbox::Ordered,
+    wheel::{Millis, millis},
+};
 use crate::grip::{instruct::Mode, sequence::Sequencer};
 
 /// All channels that have subscribers, or had some a short while ago.
@@ -272,10 +277,6 @@ impl Presence {
     pub(super) fn is_empty(self) -> bool {
         self.responses == 0 && self.streams == 0 && self.messages == 0
     }
-}
-
-fn millis(time: std::time::Duration) -> Millis {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Most channels without subscribers: beyond it a channel goes with its last long-poll.

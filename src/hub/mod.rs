@@ -174,7 +174,7 @@ impl Hub {
 
     /// Acts on what is due by `now` (since the hub began).
     fn tick(&self, now: Duration) {
-        let millis = shard::millis(now);
+        let millis = wheel::millis(now);
         let mut woken = vec![false; self.inboxes.len()];
         let mut released = Vec::new();
         for channel in self.directory.clock.due(millis) {

@@ -26,7 +26,7 @@ use super::{
     outlet::Wire,
     piece::{Framing, Piece},
     subscriber::{Event, KeepAlive, Overflow, Subscriber, Subscription},
-    wheel::{Millis, Wheel},
+    wheel::{Millis, Wheel, millis},
 };
 use crate::grip::{
     connection::ConnectionId,
@@ -452,10 +452,6 @@ impl Local {
 /// Indices are kept small. Memory ends long before there are 2^32 of anything here.
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
-}
-
-pub(super) fn millis(time: Duration) -> Millis {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Close code of a WebSocket whose server stops (RFC 6455 section 7.4.1).

@@ -3,10 +3,15 @@
 //! It is re-armed lazily: whoever is told looks whether it is really due, and if not, says when to
 //! be told again. So traffic only notes the time and never moves a timer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Milliseconds since the hub began.
 pub(super) type Millis = u64;
+
+/// A time in whole milliseconds; one too long to count is the longest there is.
+pub(super) fn millis(time: Duration) -> Millis {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Who is told when. `T` is small: a slot and its serial number.
 #[derive(Debug)]

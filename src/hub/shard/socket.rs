@@ -4,14 +4,14 @@ use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Shard, millis};
+use super::Shard;
 use crate::{
     grip::{delivery::Standing, instruct::Mode},
     hub::{
         outlet::Wire,
         piece::Piece,
         subscriber::{Alarm, Phase},
-        wheel::Millis,
+        wheel::{Millis, millis},
     },
 };
 

@@ -6,14 +6,14 @@
 
 use std::rc::Rc;
 
-use super::{Ask, Shard, millis};
+use super::{Ask, Shard};
 use crate::{
     grip::instruct::{self, KeepAliveMode, Mode},
     hub::{
         outlet::Wire,
         piece::{Framing, Piece},
         subscriber::{Alarm, Event, KeepAlive, Phase, Why},
-        wheel::Millis,
+        wheel::{Millis, millis},
     },
 };
 
