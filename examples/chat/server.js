@@ -55,6 +55,9 @@ const server = app.listen(PORT, (error) => {
   console.log('Then open http://localhost:7999');
 });
 
+// Whoever is being answered gets the answer; the others wait at gripd for the next process.
+process.once('SIGTERM', () => server.close());
+
 // Takes what the client said since the last request. serveGrip's recv() gives texts, null for a
 // close, and throws when the client has vanished.
 async function answer(socket, room) {

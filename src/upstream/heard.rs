@@ -1,12 +1,14 @@
 //! A backend's socket that notes what was heard on it since a request was handed in: whether
 //! anything was (an answer that began is never asked for twice), and the head of the answer as the
-//! backend wrote it, since the HTTP library keeps the spelling of header names to itself.
+//! backend wrote it, since the HTTP library keeps the spelling of header names to itself. Where the
+//! end comes instead of an answer, it finds out whether the backend had read the request.
 
 use std::{
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
+    time::{Sleep, sleep},
 };
 
 /// What was heard since the last [`Notes::clear`]. Shared by a socket and whoever uses it.
@@ -84,11 +87,38 @@ impl Notes {
 pub(super) struct Heard {
     stream: TcpStream,
     notes: Notes,
+    /// How long a reset may still follow the end.
+    ending: Option<Pin<Box<Sleep>>>,
 }
 
 impl Heard {
     pub(super) fn new(stream: TcpStream, notes: Notes) -> Self {
-        Self { stream, notes }
+        Self {
+            stream,
+            notes,
+            ending: None,
+        }
+    }
+
+    /// The backend has ended the connection. If it did so while a request was on its way, a reset
+    /// follows, since nobody is left to read that: then the end is this error. It need not be waited
+    /// for once an answer has begun.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(error) = self.stream.take_error()? {
+                return Poll::Ready(Err(error));
+            }
+            if self.notes.anything()
+                || self
+                    .ending
+                    .as_ref()
+                    .is_some_and(|ending| ending.is_elapsed())
+            {
+                return Poll::Ready(Ok(()));
+            }
+            let ending = self.ending.get_or_insert_with(|| Box::pin(sleep(RESET)));
+            ready!(ending.as_mut().poll(cx));
+        }
     }
 }
 
@@ -100,7 +130,11 @@ impl AsyncRead for Heard {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.notes.note(&buf.filled()[before..]);
+        let read = &buf.filled()[before..];
+        if read.is_empty() && buf.remaining() > 0 {
+            return self.poll_end(cx);
+        }
+        self.notes.note(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -135,11 +169,19 @@ impl AsyncWrite for Heard {
     }
 }
 
+/// The way to a backend and back, for a reset that follows an end.
+const RESET: Duration = Duration::from_millis(50);
+
 /// Most bytes of a head that are noted.
 const MOST: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
     use super::*;
 
     fn heard(pieces: &[&[u8]]) -> Option<Bytes> {
@@ -164,6 +206,34 @@ mod tests {
         assert_eq!(heard(&[&[interim, head].concat()]).unwrap(), head);
         assert_eq!(heard(&[&head[..20]]), None);
         assert_eq!(heard(&[&vec![b'x'; MOST + 1], head]), None, "bounded");
+    }
+
+    /// A socket with notes, and its other end.
+    async fn pair() -> (Heard, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let ours = Heard::new(ours.unwrap(), Notes::default());
+        (ours, theirs.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_request_that_crosses_the_end_is_seen_as_unread() {
+        let (mut ours, theirs) = pair().await;
+        drop(theirs);
+        ours.write_all(b"GET").await.unwrap();
+        let error = ours.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_read_is_not() {
+        let (mut ours, mut theirs) = pair().await;
+        ours.write_all(b"GET").await.unwrap();
+        theirs.read_exact(&mut [0; 3]).await.unwrap();
+        drop(theirs);
+        let error = ours.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -50,6 +50,11 @@ pub enum Error {
     /// No address of the target took the connection.
     #[error("{0}")]
     Unreachable(String),
+    /// The backend ended the connection while bytes of the request waited to be read, so that it
+    /// cannot have acted on it. TCP tells that by a reset (RFC 9293 section 3.10.4, RFC 2525
+    /// section 2.17); a server that is stopped does so to whoever waits to be accepted.
+    #[error("the backend closed the connection before it read the request ({0})")]
+    Unread(String),
     /// The client's request body could not be read to its end.
     #[error("{0}")]
     Upload(#[from] UploadError),

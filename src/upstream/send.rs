@@ -1,5 +1,8 @@
 //! One request to one target: on a connection of the pool or a new one, and once more when a
-//! reused connection had ended in the meantime (RFC 9110 section 9.2.2: only what is idempotent).
+//! reused connection had ended in the meantime (RFC 9110 section 9.2.2: only what is idempotent, or
+//! what was not read).
+
+use std::io::{self, ErrorKind};
 
 use http::{Method, request};
 use hyper::{Request, body::Incoming, upgrade::OnUpgrade};
@@ -65,8 +68,8 @@ pub async fn send(call: &Call<'_>, mut head: request::Parts) -> Result<Reply, Er
         let Some(reader) = call.upload.reader() else {
             return Err(Error::Closed("the request body is gone".into()));
         };
-        let may_repeat = lease.reused && is_idempotent(&head.method);
-        let spare = may_repeat.then(|| head.clone());
+        let is_idempotent = is_idempotent(&head.method);
+        let spare = lease.reused.then(|| head.clone());
         match exchange(call, lease, Request::from_parts(head, reader)).await {
             Ok(reply) => return Ok(reply),
             Err(Fault {
@@ -77,7 +80,12 @@ pub async fn send(call: &Call<'_>, mut head: request::Parts) -> Result<Reply, Er
                 error,
                 again: Again::Stale,
             }) => match spare {
-                Some(spare) if !call.upload.overflowed() => head = spare,
+                Some(spare)
+                    if !call.upload.overflowed()
+                        && (is_idempotent || matches!(error, Error::Unread(_))) =>
+                {
+                    head = spare;
+                }
                 _ => return Err(error),
             },
             Err(Fault {
@@ -144,15 +152,16 @@ async fn exchange(
     match result {
         Ok(response) => reply(call, lease, response),
         Err(mut refused) => {
-            let again = match refused.take_message() {
+            let unsent = refused.take_message();
+            let error = refused.into_error();
+            let unread = !lease.heard() && (unsent.is_some() || is_reset(&error));
+            let again = match unsent {
                 Some(unsent) if lease.reused => Again::NeverSent(Box::new(unsent.into_parts().0)),
                 None if lease.reused && !lease.heard() => Again::Stale,
                 _ => Again::No,
             };
-            Err(Fault {
-                error: explain(call, &refused.into_error()),
-                again,
-            })
+            let error = explain(call, &error, unread);
+            Err(Fault { error, again })
         }
     }
 }
@@ -203,14 +212,30 @@ pub fn is_instruct(headers: &http::HeaderMap) -> bool {
     )
 }
 
-fn explain(call: &Call<'_>, error: &hyper::Error) -> Error {
+fn explain(call: &Call<'_>, error: &hyper::Error, unread: bool) -> Error {
     if let Some(failure) = call.upload.failure() {
         return Error::Upload(failure);
     }
     if error.is_parse() || error.is_parse_too_large() {
         return Error::Garbage(why(error));
     }
+    if unread {
+        return Error::Unread(why(error));
+    }
     Error::Closed(why(error))
+}
+
+/// Was the connection ended over bytes that were not read?
+fn is_reset(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|error| {
+            matches!(
+                error.kind(),
+                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+            )
+        })
 }
 
 /// May the request be made twice without harm (RFC 9110 section 9.2.2)?

@@ -2,6 +2,8 @@
 //! what is kept, and backends that fail later than at OPEN. Where the backend is at fault Pushpin
 //! drops the connection; gripd closes it with 1011, so that the client knows that it was not it.
 
+use std::net::TcpListener;
+
 use serde_json::json;
 
 use crate::{
@@ -107,6 +109,25 @@ fn w036_what_was_read_is_not_told_again() {
     client.say("hey");
     client.expect_code(1011);
     site.expect_only("/", &["TEXT 3\r\nhey\r\n"]);
+}
+
+/// A backend that is stopped resets whoever waits to be accepted: it has not read a byte.
+#[test]
+fn what_was_not_read_is_told_again() {
+    let mut site = Site::new([]);
+    let mut client = site.open();
+    site.backend.stop();
+    let dying = TcpListener::bind(site.backend.addr).unwrap();
+    let from = site.gripd.log().len();
+    client.say("hey");
+    let (stream, _) = dying.accept().unwrap();
+    stream.peek(&mut [0]).unwrap();
+    drop((stream, dying));
+    site.gripd.wait_log_from(from, "before it read the request");
+    site.backend.restart();
+    site.expect_bodies(&["TEXT 3\r\nhey\r\n"]);
+    client.send(&[closing(1000, "")]);
+    client.expect_code(1000);
 }
 
 /// Above the limit Pushpin drops the connection.

@@ -67,7 +67,7 @@ pub enum Fault {
     /// No answer.
     #[error("{}", match .0 {
         Failure::Unreached => "the backend was not reached",
-        Failure::Unsent => "the request could not be sent whole",
+        Failure::Unread => "the backend did not read the whole request",
         Failure::Other => "the request was not answered",
     })]
     Failed(Failure),

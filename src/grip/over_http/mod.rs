@@ -111,8 +111,8 @@ pub enum Refusal {
 pub enum Failure {
     /// No target was reached: refused, not in time, or no TLS.
     Unreached,
-    /// The connection failed before the whole request was sent.
-    Unsent,
+    /// The connection ended before the backend had read the whole request.
+    Unread,
     /// The backend may have read the request.
     Other,
 }
@@ -335,8 +335,8 @@ impl Session {
         let Some(mut sent) = self.sent.take() else {
             return;
         };
-        let again = failure != Failure::Other && sent.failures < RETRIES;
-        if !again || sent.offer == Offer::Open {
+        let may_repeat = failure != Failure::Other || sent.may_repeat();
+        if !may_repeat || sent.failures == RETRIES || sent.offer == Offer::Open {
             self.fault(Fault::Failed(failure), &sent, out);
             return self.pump(out);
         }

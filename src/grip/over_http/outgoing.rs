@@ -56,6 +56,8 @@ pub(super) struct Messages {
     pub(super) close: Option<usize>,
     /// Messages that wait and are not in it.
     left_out: bool,
+    /// It has no messages but pings and pongs.
+    idle: bool,
 }
 
 /// What the backend accepted of an offer.
@@ -121,6 +123,11 @@ impl Outgoing {
             bytes,
             close: close.map(Close::size),
             left_out: count < self.waiting.len(),
+            idle: self
+                .waiting
+                .iter()
+                .take(count)
+                .all(|message| is_control(message.kind)),
         };
         Sent::new(body, replayed as u64, Offer::Messages(messages))
     }
@@ -219,10 +226,20 @@ impl Sent {
         Self::new(body, 0, offer)
     }
 
+    /// May the backend read it twice? Nothing that the client said is in it.
+    pub(super) fn may_repeat(&self) -> bool {
+        matches!(self.offer, Offer::Messages(messages) if messages.idle && messages.close.is_none())
+    }
+
     /// Another request takes its place and its turn.
     pub(super) fn replace(&mut self, other: Self) {
         (self.request, self.offer) = (other.request, other.offer);
     }
+}
+
+/// Is it one by which the sides only keep in touch?
+fn is_control(kind: MessageKind) -> bool {
+    matches!(kind, MessageKind::Ping | MessageKind::Pong)
 }
 
 /// What the backend is told as the last thing.

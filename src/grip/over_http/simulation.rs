@@ -258,7 +258,7 @@ impl World {
         }
         let failure = match self.below(1000 / wildness) {
             0..10 => Some(Failure::Unreached),
-            10..13 => Some(Failure::Unsent),
+            10..13 => Some(Failure::Unread),
             13 if self.below(8) == 0 => Some(Failure::Other),
             _ => None,
         };

@@ -247,7 +247,7 @@ fn other_answers_refuse_the_handshake() {
 
 #[test]
 fn a_handshake_that_fails_is_a_bad_gateway() {
-    for failure in [Failure::Unreached, Failure::Unsent, Failure::Other] {
+    for failure in [Failure::Unreached, Failure::Unread, Failure::Other] {
         let mut talk = Talk::new(RULES);
         talk.fail(failure);
         let fault = Fault::Failed(failure);
@@ -538,7 +538,7 @@ fn a_request_that_did_not_arrive_is_sent_again() {
         [hey, hey, hey, hey, hey, "B TEXT 6|queued|"],
         "vector 35"
     );
-    talk.fail(Failure::Unsent);
+    talk.fail(Failure::Unread);
     assert_eq!(
         talk.session.due(),
         Some(Duration::from_secs(16)),
@@ -552,13 +552,13 @@ fn retries_are_spread_and_come_to_an_end() {
     talk.text("hey");
     for due in [1999, 4998, 9997, 18_996, 35_995] {
         talk.session
-            .failed(Failure::Unsent, u32::MAX, talk.now, &mut talk.out);
+            .failed(Failure::Unread, u32::MAX, talk.now, &mut talk.out);
         talk.now = talk.session.due().unwrap();
         assert_eq!(talk.now, Duration::from_millis(due));
         talk.session.tick(talk.now, &mut talk.out);
     }
     talk.out.clear();
-    talk.fail(Failure::Unsent);
+    talk.fail(Failure::Unread);
     assert_eq!(talk.seen(), ["end 1011"]);
     assert!(talk.session.is_over());
 }
@@ -574,6 +574,21 @@ fn a_request_that_may_have_been_read_is_not_repeated() {
         "vector 36; gripd: with a close frame"
     );
     assert!(talk.session.is_over());
+}
+
+#[test]
+fn what_may_be_read_twice_is_repeated() {
+    let mut talk = Talk::open(RULES, &[]);
+    talk.refresh();
+    talk.fail(Failure::Other);
+    talk.until(1);
+    talk.answer(&[], "");
+    talk.client(MessageKind::Ping, "p");
+    talk.fail(Failure::Other);
+    talk.until(2);
+    talk.answer(&[], "");
+    let (nothing, ping) = ("B ", "B PING 1|p|");
+    assert_eq!(talk.seen(), [nothing, nothing, ping, ping, "own Pong p"]);
 }
 
 #[test]

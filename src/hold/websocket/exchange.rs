@@ -82,13 +82,14 @@ fn too_long(limit: usize) -> Failure {
     Failure::Other
 }
 
-/// Was the backend reached?
+/// How far did the request get?
 fn kind(cause: &Cause) -> Failure {
     match cause {
         Cause::Connect { .. } => Failure::Unreached,
         Cause::Upstream(forward::BodyError::Unreachable(_) | forward::BodyError::Name(_)) => {
             Failure::Unreached
         }
+        Cause::Upstream(forward::BodyError::Unread(_)) => Failure::Unread,
         _ => Failure::Other,
     }
 }
