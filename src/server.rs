@@ -85,7 +85,12 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let context =
         control::Context::new(Arc::clone(&hub), Arc::clone(&settings), Arc::clone(&ready));
     let context = Arc::new(context);
-    let (notices, open, untold) = (Arc::default(), Arc::default(), Arc::default());
+    let (notices, open, untold) = (
+        Arc::default(),
+        Arc::<AtomicUsize>::default(),
+        Arc::default(),
+    );
+    let cut = Arc::<AtomicUsize>::default();
     let common = Common::new(&settings);
     let (stop, stopped) = watch::channel(false);
     let runtime = runtime::Builder::new_current_thread()
@@ -108,6 +113,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
             common: Arc::clone(&common),
             open: Arc::clone(&open),
             untold: Arc::clone(&untold),
+            cut: Arc::clone(&cut),
             places: Arc::clone(&places),
             stop: stopped.clone(),
         };
@@ -118,9 +124,17 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
     ready.store(true, Ordering::Release);
     runtime.block_on(signals.stop(reloader.as_ref()));
     ready.store(false, Ordering::Release);
-    tracing::info!(grace = ?settings.timeouts.drain, "stopping");
+    let before = open.load(Ordering::Acquire);
+    tracing::info!(connections = before, grace = ?settings.timeouts.drain, "stopping");
     let _ = stop.send(true);
-    runtime.block_on(join(cores, settings.timeouts.drain + SLACK, &mut signals))
+    let ended = runtime.block_on(join(cores, settings.timeouts.drain + SLACK, &mut signals));
+    // Cores that have not ended are not waited for.
+    runtime.shutdown_background();
+    let cut = cut
+        .load(Ordering::Acquire)
+        .max(open.load(Ordering::Acquire));
+    tracing::info!(ended = before.saturating_sub(cut), cut, "stopped");
+    ended
 }
 
 /// One thread of the server.
@@ -140,6 +154,8 @@ struct Core {
     open: Arc<AtomicUsize>,
     /// Gone links of all cores that are not told yet.
     untold: Arc<AtomicUsize>,
+    /// Client connections that the end of the grace time has cut.
+    cut: Arc<AtomicUsize>,
     /// One for each client connection there may be.
     places: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
@@ -189,12 +205,13 @@ impl Core {
                 std::process::abort();
             }
         }
+        // Whoever is in a queue of the kernel has been told that gripd is there.
         for task in accepting {
-            task.abort();
+            let _ = task.await;
         }
         front.drain();
-        holder.drain();
-        self.wait_for_the_last().await;
+        let spread = self.settings.timeouts.drain.mul_f32(HOLDS_SHARE);
+        tokio::join!(holder.drain(spread), self.wait_for_the_last());
         Ok(())
     }
 
@@ -241,8 +258,10 @@ impl Core {
                 drop((guard, place));
             });
         };
-        let places = Arc::clone(&self.places);
-        tokio::task::spawn_local(listen::accept::accept_loop(listener, places, on_client))
+        let (places, mut stop) = (Arc::clone(&self.places), self.stop.clone());
+        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        let accepting = listen::accept::accept_loop(listener, places, on_client, stopped);
+        tokio::task::spawn_local(accepting)
     }
 
     /// Waits for the connections and gone links of all cores: until the last of them is done, every
@@ -254,6 +273,8 @@ impl Core {
             tokio::time::sleep(GLANCE).await;
         }
         if left() > 0 && self.index == 0 {
+            self.cut
+                .store(self.open.load(Ordering::Acquire), Ordering::Release);
             tracing::warn!(
                 connections = left(),
                 "cut: still open at the end of timeouts.drain"
@@ -283,6 +304,7 @@ fn bounds(settings: &Settings) -> Bounds {
     Bounds {
         buffer: settings.limits.connection_buffer,
         send: settings.timeouts.send,
+        reconnect: settings.timeouts.reconnect,
     }
 }
 
@@ -401,9 +423,15 @@ async fn join(
     tokio::select! {
         ended = all => ended.unwrap_or(Ok(())),
         () = tokio::time::sleep(grace) => Ok(()),
-        () = signals.stop(None) => Ok(()),
+        () = signals.stop(None) => {
+            tracing::warn!("a second signal: ending at once");
+            Ok(())
+        }
     }
 }
+
+/// The part of the grace time over which holds are ended; the rest is for their last words.
+const HOLDS_SHARE: f32 = 0.75;
 
 /// How often the end looks whether the last connection has gone.
 const GLANCE: Duration = Duration::from_millis(20);

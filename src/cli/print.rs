@@ -160,6 +160,7 @@ idle_upstream = 0
 publish = "1ms"
 peer_gone = "25h"
 drain = "0.123456789s"
+reconnect = "1500ms"
 [websocket]
 compression = false
 keep_alive_min = "1s"

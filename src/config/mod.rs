@@ -238,8 +238,13 @@ pub struct Timeouts {
     pub publish: Duration,
     /// Until a peer that no longer answers counts as gone (`TCP_USER_TIMEOUT`). Default 60 s.
     pub peer_gone: Duration,
-    /// How long running requests may take at shutdown. Default 8 s.
+    /// How long running requests may take at shutdown, and over how long held ones are ended.
+    /// Default 8 s.
     pub drain: Duration,
+    /// At shutdown: about how long clients of event streams shall wait before they come back; each
+    /// is told a time of its own, from half as long to half as long again. 0: none is told. Default
+    /// 3 s.
+    pub reconnect: Duration,
 }
 
 /// WebSockets.
@@ -356,6 +361,7 @@ impl Default for Timeouts {
             publish: Duration::from_secs(5),
             peer_gone: Duration::from_mins(1),
             drain: Duration::from_secs(8),
+            reconnect: Duration::from_secs(3),
         }
     }
 }

@@ -182,7 +182,11 @@ impl Desk {
             Stage::Over => {}
         }
         match self.next.take() {
-            None => Turn::Next(Line { socket, early }),
+            None => Turn::Next(Line {
+                socket,
+                early,
+                is_new: false,
+            }),
             Some(Next::Hold(start) | Next::HoldLater(start)) => {
                 (front.tune_held)(&socket);
                 let early = Early {

@@ -54,6 +54,8 @@ struct Line {
     socket: TcpStream,
     /// Bytes read ahead: the beginning of the next request.
     early: BytesMut,
+    /// No request has come on it yet.
+    is_new: bool,
 }
 
 /// Who is at the other end.
@@ -104,6 +106,7 @@ impl Front {
         let mut line = Line {
             socket,
             early: BytesMut::new(),
+            is_new: true,
         };
         let mut paused = None;
         // Boxed, each for itself, so that an idle connection has not the size of a busy one, nor a
@@ -126,12 +129,14 @@ impl Front {
                 Outcome::Next(socket, early) => Line {
                     socket,
                     early: early[..].into(),
+                    is_new: false,
                 },
                 Outcome::Retry(retry) => {
                     paused = Some(retry.paused);
                     Line {
                         socket: retry.socket,
                         early: retry.bytes[..].into(),
+                        is_new: false,
                     }
                 }
             };

@@ -1,6 +1,6 @@
 //! Waiting for a request: the bytes of its head, behind two separate times.
 
-use std::io;
+use std::{io, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
@@ -46,14 +46,16 @@ impl Front {
     /// Waits for a request's first bytes; false when none come. No buffer is kept meanwhile.
     async fn begins(&self, line: &mut Line) -> bool {
         line.early = BytesMut::new();
-        let deadline = Instant::now() + self.settings.timeouts.keep_alive;
-        line.early = BytesMut::new();
-        let stopping = self.drain.notify.notified();
-        tokio::pin!(stopping);
-        while !self.is_draining() {
+        let mut deadline = Instant::now() + self.settings.timeouts.keep_alive;
+        loop {
+            let stopping = self.drain.notify.notified();
+            if self.is_draining() {
+                let wait = if line.is_new { NEWCOMER } else { CROSSING };
+                deadline = deadline.min(Instant::now() + wait);
+            }
             let readable = tokio::select! {
                 readable = line.socket.readable() => readable.is_ok(),
-                () = &mut stopping => false,
+                () = stopping => continue,
                 () = sleep_until(deadline) => false,
             };
             if !readable {
@@ -69,7 +71,6 @@ impl Front {
                 Err(_) => return false,
             }
         }
-        false
     }
 }
 
@@ -82,6 +83,13 @@ async fn read(line: &mut Line) -> io::Result<usize> {
     line.early.reserve(READ);
     line.socket.read_buf(&mut line.early).await
 }
+
+/// While the server stops: how long a connection is waited for that has just been made, whose
+/// request must be on its way.
+const NEWCOMER: Duration = Duration::from_millis(500);
+
+/// The same for one that was idle, whose request may be crossing its end.
+const CROSSING: Duration = Duration::from_millis(20);
 
 /// A browser's head fits; a longer one takes several reads.
 const READ: usize = 2048;

@@ -201,7 +201,7 @@ impl Session {
         if self.follows_at_once() {
             match Box::pin(self.recover(Why::Hint, context)).await {
                 Turn::On => {}
-                turn => return Box::pin(self.leave(turn)).await,
+                turn => return Box::pin(self.leave(turn, context)).await,
             }
         }
         loop {
@@ -212,7 +212,7 @@ impl Session {
                 event => Turn::Over(event),
             };
             if !matches!(turn, Turn::On) {
-                return Box::pin(self.leave(turn)).await;
+                return Box::pin(self.leave(turn, context)).await;
             }
         }
     }
@@ -290,7 +290,7 @@ impl Session {
     }
 
     /// Makes of the connection what it becomes.
-    async fn leave(self, turn: Turn) -> Outcome {
+    async fn leave(self, turn: Turn, context: &Context) -> Outcome {
         let Self {
             held,
             ending,
@@ -315,8 +315,12 @@ impl Session {
             (Event::Ended, Ending::Follower(follows)) if follows.keep_alive => {
                 Outcome::Next(socket, early.bytes)
             }
-            (event, Ending::LongPoll(poll)) => match poll.last_word(event) {
-                Some(response) => poll.finish(&response, socket, early).await,
+            (event, Ending::LongPoll(mut poll)) => match poll.last_word(event) {
+                Some(response) => {
+                    // While gripd stops, the next request is for somebody else.
+                    poll.keep_alive &= !context.holder.is_draining();
+                    poll.finish(&response, socket, early).await
+                }
                 None => Outcome::Over,
             },
             _ => Outcome::Over,

@@ -17,7 +17,7 @@ use super::{
     notice::{Notices, Told},
     request,
     session::{Ending, Paused},
-    terms::{Terms, filtered, no_link, unanswerable},
+    terms::{Terms, filtered, is_event_stream, no_link, unanswerable},
 };
 use crate::{
     config::Settings,
@@ -300,14 +300,7 @@ fn sse(mut response: Response) -> Response {
             .iter()
             .any(|header| header.name.eq_ignore_ascii_case(name))
     };
-    let is_sse = response.headers.iter().any(|header| {
-        header.name.eq_ignore_ascii_case("content-type")
-            && header
-                .value
-                .to_ascii_lowercase()
-                .starts_with(b"text/event-stream")
-    });
-    if is_sse {
+    if is_event_stream(&response) {
         let (buffering, caching) = (has("x-accel-buffering"), has("cache-control"));
         let mut add = |name: &str, value: &'static str| {
             response.headers.push(Header {

@@ -13,7 +13,7 @@ use crate::{
         connection::ConnectionId,
         delivery::Standing,
         filter::{self, FilterError},
-        instruct::{Instruct, Mode},
+        instruct::{Instruct, Mode, Response},
     },
     hub::{Ask, Framing, Overflow},
 };
@@ -51,6 +51,7 @@ impl Terms {
             timeout: instruct.timeout,
             keep_alive: instruct.keep_alive.as_ref(),
             link,
+            events: is_event_stream(&instruct.response),
             overflow: self.overflow(link.is_some(), settings),
             debug: self.debug,
             connection: self.connection,
@@ -94,6 +95,17 @@ impl Terms {
         }
         channels
     }
+}
+
+/// Is this the head of a stream of events (HTML, section 9.2)?
+pub(super) fn is_event_stream(response: &Response) -> bool {
+    response.headers.iter().any(|header| {
+        header.name.eq_ignore_ascii_case("content-type")
+            && header
+                .value
+                .to_ascii_lowercase()
+                .starts_with(b"text/event-stream")
+    })
 }
 
 /// What the response filters of an instruct make of a body.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use super::{Ask, Bounds, Event, Hub, Inbox, Progress, Shard, Wire, subscriber::Subscriber};
 use crate::grip::{
@@ -25,8 +26,9 @@ pub struct Holder<W> {
     began: Instant,
     /// The shard's loop sleeps until then (since the hub began).
     sleeps_until: RefCell<Option<Duration>>,
-    /// Every hold has been ended; one that begins now ends at once.
+    /// Every hold is being ended; one that begins now ends at once.
     draining: Cell<bool>,
+    drains: Notify,
 }
 
 /// A request held in a shard. Dropping it lets the request go.
@@ -55,6 +57,7 @@ impl<W: Wire> Holder<W> {
             began: hub.began,
             sleeps_until: RefCell::new(None),
             draining: Cell::new(false),
+            drains: Notify::new(),
         })
     }
 
@@ -83,15 +86,42 @@ impl<W: Wire> Holder<W> {
         self.began.elapsed()
     }
 
-    /// Ends every hold properly, and each that begins later: streams end, long-polls get their
-    /// timeout's answer. What was published before goes out first.
-    pub fn drain(&self) {
+    /// Ends every hold properly: streams end, long-polls get their timeout's answer, WebSockets are
+    /// closed. One that begins from now on ends at once. The others are spread over `time`, so that
+    /// not all of their clients come back together; few need less. What is published meanwhile
+    /// reaches those who are left.
+    pub async fn drain(&self, time: Duration) {
         self.draining.set(true);
-        let mut shard = self.shard.borrow_mut();
-        shard.catch_up(self.began.elapsed());
-        shard.end_all();
-        drop(shard);
-        self.rouse();
+        self.drains.notify_waiters();
+        let held = self.shard.borrow().held();
+        let steps = usize::try_from(time.as_millis() / STEP.as_millis()).unwrap_or(usize::MAX);
+        let each = held.len().div_ceil(steps.max(1)).max(LEAST);
+        for (index, few) in held.chunks(each).enumerate() {
+            if index > 0 && !time.is_zero() {
+                tokio::time::sleep(STEP).await;
+            }
+            let mut shard = self.shard.borrow_mut();
+            // What was published before their end goes out first.
+            shard.catch_up(self.began.elapsed());
+            for (slot, serial) in few {
+                shard.dismiss(*slot, *serial);
+            }
+            drop(shard);
+            self.rouse();
+        }
+    }
+
+    /// Is the server stopping?
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Waits until the server stops.
+    pub async fn until_draining(&self) {
+        let drains = self.drains.notified();
+        if !self.is_draining() {
+            drains.await;
+        }
     }
 
     /// Wakes the loop when there is something to do, or something is due before it would look.
@@ -312,6 +342,10 @@ impl<W: Wire> Drop for Held<W> {
         self.holder.shard.borrow_mut().leave(self.slot);
     }
 }
+
+/// Between two steps of a drain, and the least that are ended in one.
+const STEP: Duration = Duration::from_millis(20);
+const LEAST: usize = 10;
 
 /// How long a shard works before others have their turn.
 const TURN: Duration = Duration::from_millis(1);

@@ -51,6 +51,8 @@ pub struct Ask<'a> {
     pub keep_alive: Option<&'a instruct::KeepAlive>,
     /// A stream's next link is followed after this long.
     pub link: Option<Duration>,
+    /// The stream's body is a stream of events: its client can be told when to come back.
+    pub events: bool,
     /// What becomes of it when the client is slow.
     pub overflow: Overflow,
     /// The client may read why an item cannot be delivered.
@@ -74,6 +76,7 @@ impl Ask<'_> {
             timeout: Duration::from_secs(55),
             keep_alive: None,
             link: None,
+            events: false,
             overflow: Overflow::Close,
             debug: false,
             connection: ConnectionId::default(),
@@ -88,6 +91,9 @@ pub struct Bounds {
     pub buffer: usize,
     /// How long a subscriber may take nothing while bytes wait for it.
     pub send: Duration,
+    /// About how long clients of event streams that are ended shall wait before they come back;
+    /// 0: as they like.
+    pub reconnect: Duration,
 }
 
 impl Default for Bounds {
@@ -95,6 +101,7 @@ impl Default for Bounds {
         Self {
             buffer: 1 << 20,
             send: Duration::from_mins(1),
+            reconnect: Duration::from_secs(3),
         }
     }
 }
@@ -193,6 +200,8 @@ impl<W: Wire> Shard<W> {
         subscriber.mode = ask.mode;
         subscriber.outlet.frame(ask.framing);
         subscriber.alarm = alarm;
+        // What follows on the same response says nothing of its type.
+        subscriber.events |= ask.events;
         subscriber.overflow = ask.overflow;
         subscriber.connection = ask.connection;
         subscriber.recovers = ask.mode != Mode::Stream || ask.link.is_some();
@@ -328,12 +337,32 @@ impl<W: Wire> Shard<W> {
         }
     }
 
-    /// Ends every hold properly.
-    pub(super) fn end_all(&mut self) {
-        let slots: Vec<usize> = self.subscribers.iter().map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.end(narrow(slot));
+    /// All that is held, for [`Shard::dismiss`].
+    pub(super) fn held(&self) -> Vec<(u32, u32)> {
+        let held = self.subscribers.iter();
+        held.map(|(slot, subscriber)| (narrow(slot), subscriber.serial))
+            .collect()
+    }
+
+    /// Ends the hold with this serial if it still has this slot, since the server stops. The client
+    /// of a stream of events is told to come back, not at once and not with all the others.
+    pub(super) fn dismiss(&mut self, slot: u32, serial: u32) {
+        let reconnect = millis(self.bounds.reconnect);
+        let random = self.random();
+        let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
+            return;
+        };
+        if subscriber.serial != serial || subscriber.is_over() {
+            return;
         }
+        if subscriber.events && subscriber.mode == Mode::Stream && reconnect > 0 {
+            let after = reconnect / 2 + random % reconnect;
+            // No empty line: it would complete an event that is not whole.
+            let line = Bytes::from(format!("retry: {after}\n"));
+            let written = subscriber.outlet.send(&Rc::new(Piece::content(&line)));
+            self.written(slot, &written);
+        }
+        self.end(slot);
     }
 
     /// Ends one hold properly: a stream with its end, a long-poll as if its time were over.

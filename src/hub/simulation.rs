@@ -283,7 +283,9 @@ impl World {
     fn drain(&mut self) {
         for shard in &mut self.shards {
             shard.catch_up(Duration::from_millis(self.now));
-            shard.end_all();
+            for (slot, serial) in shard.held() {
+                shard.dismiss(slot, serial);
+            }
         }
         for client in &mut self.clients {
             client.closed |= client.mode == Mode::Stream;

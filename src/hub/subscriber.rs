@@ -136,6 +136,8 @@ pub(super) struct Subscriber<W> {
     pub(super) overflow: Overflow,
     /// Its backend can be asked again: a long-poll's, or a stream's with a next link.
     pub(super) recovers: bool,
+    /// Its body is a stream of events.
+    pub(super) events: bool,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) alarm: Alarm,
     /// When an item was sent last.
@@ -203,6 +205,7 @@ impl<W: Wire> Subscriber<W> {
             phase: Phase::Open,
             overflow: Overflow::default(),
             recovers: false,
+            events: false,
             subscriptions: Vec::new(),
             alarm: Alarm::Off,
             sent: now,

@@ -217,6 +217,7 @@ fn a_client_that_never_reads_is_given_up_though_all_that_waited_was_dropped() {
     let bounds = Bounds {
         buffer: 4,
         send: Duration::from_secs(10),
+        ..Bounds::default()
     };
     let mut bench = Bench::new(bounds);
     let slot = bench.subscribe(Ask {

@@ -1,7 +1,14 @@
 //! The accept loop: takes connections from one listener and hands them on, for as long as the
 //! process serves. Nothing that `accept` may answer ends it.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -9,7 +16,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// Accepts for ever; end it by dropping it.
+/// Accepts until `stop`, then empties the listener's queue: whoever is in it has a connection as
+/// far as the kernel told, and would lose its request when the listener is closed.
 ///
 /// `places` is how many connections there may be at once, shared by all loops of the process
 /// ([`Semaphore::MAX_PERMITS`]: no limit). Each connection is handed to `on` with one place, which
@@ -25,8 +33,31 @@ pub async fn accept_loop(
     listener: TcpListener,
     places: Arc<Semaphore>,
     on: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    stop: impl Future<Output = ()>,
 ) {
-    run(&listener, &places, on).await;
+    tokio::select! {
+        () = run(&listener, &places, &on) => return,
+        () = stop => {}
+    }
+    while let Some((connection, address)) = waiting(&listener).await
+        && let Ok(place) = Arc::clone(&places).try_acquire_owned()
+    {
+        on(connection, address, place);
+    }
+}
+
+/// Takes a connection that is there already.
+async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    // Once more after the runtime has asked the kernel what is new.
+    for _ in 0..2 {
+        let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+        match accepted {
+            Poll::Ready(Ok(accepted)) => return Some(accepted),
+            Poll::Ready(Err(error)) if !is_clients(&error) => return None,
+            Poll::Ready(Err(_)) | Poll::Pending => tokio::task::yield_now().await,
+        }
+    }
+    None
 }
 
 /// What connections come from: the listener, or in tests a script.
@@ -47,7 +78,7 @@ impl Incoming for TcpListener {
 async fn run<I: Incoming>(
     incoming: &I,
     places: &Arc<Semaphore>,
-    on: impl Fn(I::Connection, SocketAddr, OwnedSemaphorePermit),
+    on: &impl Fn(I::Connection, SocketAddr, OwnedSemaphorePermit),
 ) {
     let mut trouble = Trouble::default();
     loop {
@@ -184,7 +215,7 @@ mod tests {
         let got = RefCell::new(Vec::new());
         let on = |number, _, _place| got.borrow_mut().push(number);
         tokio::select! {
-            () = run(script, &places, on) => panic!("the loop ended"),
+            () = run(script, &places, &on) => panic!("the loop ended"),
             _ = script.done.acquire() => {}
         }
         (got.into_inner(), places)
@@ -261,11 +292,12 @@ mod tests {
         let house = RefCell::new(Vec::new());
         let count = Cell::new(0);
         let arrived = Semaphore::new(0);
-        let loops = accept_loop(listener, Arc::clone(&places), |socket, _, place| {
+        let on = |socket, _, place| {
             house.borrow_mut().push((socket, place));
             count.set(count.get() + 1);
             arrived.add_permits(1);
-        });
+        };
+        let loops = accept_loop(listener, Arc::clone(&places), on, std::future::pending());
         let story = async {
             let mut first = TcpStream::connect(address).await.unwrap();
             let _second = TcpStream::connect(address).await.unwrap();

@@ -380,7 +380,13 @@ pub const KEYS: &[Key] = &[
         "timeouts",
         "drain",
         Slot::Time(|s| &mut s.timeouts.drain, ZERO, WEEK),
-        "how long running requests may take at shutdown",
+        "how long running requests may take at shutdown; held ones are ended one after the other",
+    ),
+    key(
+        "timeouts",
+        "reconnect",
+        Slot::Time(|s| &mut s.timeouts.reconnect, ZERO, WEEK),
+        "at shutdown, about when clients of event streams are told to come back (retry:); 0: no word",
     ),
     key(
         "websocket",

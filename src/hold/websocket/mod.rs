@@ -158,13 +158,14 @@ impl Parked {
         if talk.is_under_way() {
             return Happened::Backend(poll_fn(|cx| talk.poll(out, cx)).await);
         }
-        match talk.due() {
-            Some(due) => {
-                let wait = due.saturating_sub(context.holder.now());
-                tokio::time::sleep(wait).await;
-                Happened::Due
-            }
-            None => Happened::Gone,
+        let Some(due) = talk.due() else {
+            return Happened::Gone;
+        };
+        let wait = due.saturating_sub(context.holder.now());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Happened::Due,
+            // A backend that could not be reached need not be waited for.
+            () = context.holder.until_draining() => Happened::Gone,
         }
     }
 
@@ -355,7 +356,12 @@ impl Parked {
                     held.close_off();
                 }
                 self.write(frame::encode_close(close.code, &close.reason));
-                self.socket.deadline = Some(context.holder.now() + ECHO);
+                let wait = if context.holder.is_draining() {
+                    LAST_ECHO
+                } else {
+                    ECHO
+                };
+                self.socket.deadline = Some(context.holder.now() + wait);
             }
             Output::End(end) => self.on_end(&end),
             // Before the handshake was granted only.
@@ -420,5 +426,8 @@ const ROOM: usize = 200_000;
 
 /// How long the client may take to answer a close frame.
 const ECHO: Duration = Duration::from_secs(10);
+
+/// The same when the server stops.
+const LAST_ECHO: Duration = Duration::from_secs(2);
 
 static FAILED: Every = Every::some(10, Duration::from_secs(1));

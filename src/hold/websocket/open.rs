@@ -249,6 +249,7 @@ pub(super) fn start(
         timeout: std::time::Duration::ZERO,
         keep_alive: None,
         link: None,
+        events: false,
         overflow: terms.overflow(false, &context.settings),
         debug: client.debug,
         connection: client.connection,

@@ -109,6 +109,7 @@ impl World {
                 _ => 1 << 20,
             },
             send: Duration::from_secs(if rough { 4 } else { 3600 }),
+            ..Bounds::default()
         };
         let hub = Hub::new(count, 1 << 20, Duration::ZERO, rules);
         let shards = (0..count)
