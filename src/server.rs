@@ -37,6 +37,7 @@ use crate::{
         table::{self, Table},
         watch::{self as routes_watch, Reloader},
     },
+    telemetry::logs,
     upstream::welcome::{Publishing, Welcome},
 };
 use sockets::{Shown, Sockets};
@@ -62,11 +63,11 @@ impl Error {
     }
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. `hangup`: done at SIGHUP, beside the reload of routes.
 ///
 /// # Errors
 /// Before anything is served: an address that cannot be bound.
-pub fn run(loaded: &Loaded) -> Result<(), Error> {
+pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
     let settings = Arc::new(loaded.settings.clone());
     let (before, now) = listen::limits::raise_open_files();
     tracing::info!("open files: at most {now} (was {before})");
@@ -122,7 +123,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         cores.push(thread.spawn(move || core.run(clients, control))?);
     }
     ready.store(true, Ordering::Release);
-    runtime.block_on(signals.stop(reloader.as_ref()));
+    runtime.block_on(signals.stop(reloader.as_ref(), hangup));
     ready.store(false, Ordering::Release);
     let before = open.load(Ordering::Acquire);
     tracing::info!(connections = before, grace = ?settings.timeouts.drain, "stopping");
@@ -202,6 +203,7 @@ impl Core {
             // everybody waiting in silence: better to be started anew.
             _ = shard => {
                 tracing::error!("a shard has failed: this is a bug in gripd; ending");
+                logs::finish();
                 std::process::abort();
             }
         }
@@ -391,13 +393,15 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT; SIGHUP reloads the routes.
-    async fn stop(&mut self, reloader: Option<&Reloader>) {
+    /// Waits for SIGTERM or SIGINT; SIGHUP reloads the routes, and does `hangup`.
+    async fn stop(&mut self, reloader: Option<&Reloader>, hangup: &dyn Fn()) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
+                    // First, so that what the reload has to say is in the new file.
+                    hangup();
                     if let Some(reloader) = reloader {
                         reloader.reload_now();
                     } else {
@@ -423,7 +427,7 @@ async fn join(
     tokio::select! {
         ended = all => ended.unwrap_or(Ok(())),
         () = tokio::time::sleep(grace) => Ok(()),
-        () = signals.stop(None) => {
+        () = signals.stop(None, &|| ()) => {
             tracing::warn!("a second signal: ending at once");
             Ok(())
         }

@@ -3,6 +3,7 @@
 
 mod check;
 mod example;
+mod hangup;
 mod health;
 mod image;
 mod print;
@@ -128,7 +129,7 @@ struct Sources {
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(..=6553))]
     id: Option<u16>,
 
-    /// No effect: gripd always writes one log. Accepted because Pushpin has it.
+    /// Log to standard error, not into the logdir of a pushpin.conf.
     #[arg(long, short = 'm', global = true, overrides_with = "merge_output")]
     merge_output: bool,
 }
@@ -144,6 +145,7 @@ impl Sources {
             verbose: self.verbose,
             log_file: self.logfile,
             id: self.id,
+            merge_output: self.merge_output,
             image: None,
         }
     }

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
-use super::{CONFIGURATION, complain, environment};
+use super::{CONFIGURATION, complain, environment, hangup::Hangup};
 use crate::{
     config::{self, Fault, Flags, RouteSource},
     routes::table::Table,
     server,
-    telemetry::logs,
+    telemetry::logs::Logs,
 };
 
 /// Serves until told to stop.
@@ -30,9 +30,21 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
         complain(&"none of the route lines (--route, routes.lines) can be used");
         return ExitCode::from(CONFIGURATION);
     }
-    if let Err(error) = logs::start(&loaded.settings.log) {
-        complain(&error);
-        return ExitCode::from(CONFIGURATION);
+    // Whatever comes of serving, what was logged is written at the end.
+    let logs = match Logs::start(&loaded.settings.log) {
+        Ok(logs) => logs,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(CONFIGURATION);
+        }
+    };
+    match logs.place() {
+        // A folder is often named by a file that Pushpin was installed with.
+        Some(Ok(file)) if loaded.settings.log.file.is_none() => {
+            complain(&format_args!("the log goes to {}", file.display()));
+        }
+        Some(Ok(_)) | None => {}
+        Some(Err(why)) => warn!("{why}"),
     }
     for line in loaded.start_lines() {
         info!("{line}");
@@ -40,7 +52,8 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    match server::run(&loaded) {
+    let hangup = Hangup::new(&logs, flags, &loaded.settings);
+    match server::run(&loaded, &|| hangup.act()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error}");

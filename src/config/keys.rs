@@ -6,7 +6,9 @@ mod table;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use self::table::KEYS;
-use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings};
+use super::{
+    ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
+};
 
 /// One key of the tree.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,11 @@ pub(super) enum Slot {
     Secret(fn(&mut Settings) -> &mut Secret),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
     Folder(fn(&mut Settings) -> &mut PathBuf),
+    /// A folder, or none.
+    AnyFolder(fn(&mut Settings) -> &mut Option<PathBuf>),
+    /// A port of its own for metrics.
+    Metrics(fn(&mut Settings) -> &mut Option<MetricsPort>),
+    Format(fn(&mut Settings) -> &mut LogFormat),
     /// Addresses; whether only ports were named, so that the addresses are still gripd's choice;
     /// whether a bare port means loopback (true) or every address.
     Addresses(

@@ -36,6 +36,8 @@ pub struct Flags {
     pub verbose: bool,
     /// `--logfile`.
     pub log_file: Option<String>,
+    /// `--merge-output`: no folder of log files.
+    pub merge_output: bool,
     /// `--id N`: shifts the control port by N times 10.
     pub id: Option<u16>,
     /// The defaults of the container image are wanted.
@@ -178,6 +180,11 @@ fn collect(flags: &Flags, env: impl Iterator<Item = (String, String)>, strict: b
     if let Some(path) = &found.config {
         read_file(&mut draft, path);
     }
+    if flags.image.is_some() {
+        // A container's log is what it says on standard error.
+        let place = Place::whole("the container image");
+        draft.set_path("log.dir", "", Path::new(""), Rank::File, place);
+    }
     if let Some(route) = flags
         .image
         .as_ref()
@@ -229,6 +236,10 @@ fn read_flags(draft: &mut Draft, flags: &Flags) {
         ),
         ("--log-level", one(&flags.log_level)),
         ("--logfile", one(&flags.log_file)),
+        (
+            "--merge-output",
+            flags.merge_output.then(|| Value::One(String::new())),
+        ),
         ("--route", routes),
     ] {
         if let (Some(key), Some(value)) = (keys::of_flag(flag), value) {

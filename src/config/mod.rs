@@ -46,6 +46,8 @@ pub struct Settings {
     pub websocket: WebSocket,
     /// What is logged.
     pub log: Log,
+    /// Ports of their own for metrics.
+    pub metrics: Metrics,
 }
 
 /// Where clients connect.
@@ -262,8 +264,52 @@ pub struct WebSocket {
 pub struct Log {
     /// Level, or a `tracing` filter. Default `info`.
     pub level: String,
+    /// How a line is written.
+    pub format: LogFormat,
+    /// A line for each request and each end of a hold. Default true.
+    pub access: bool,
+    /// These lines name the client that `X-Forwarded-For` names.
+    pub from: bool,
+    /// These lines name the client's program.
+    pub user_agent: bool,
     /// File; `None`: standard error.
     pub file: Option<PathBuf>,
+    /// Folder in which `gripd.log` is written, where no file is named and this is possible.
+    pub dir: Option<PathBuf>,
+    /// Most lines that wait to be written; further ones are lost, and counted. Default 8,192.
+    pub buffer: usize,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A sentence with its fields.
+    #[default]
+    Text,
+    /// An object.
+    Json,
+}
+
+/// Ports of their own for metrics, as each of Pushpin's two programs has one.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// The first; `None`: there is none.
+    pub port: Option<MetricsPort>,
+    /// Stands on it before the names that Pushpin has, too.
+    pub prefix: String,
+    /// The second; `None`: there is none.
+    pub handler_port: Option<MetricsPort>,
+    /// As `prefix`.
+    pub handler_prefix: String,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MetricsPort {
+    /// An address.
+    Tcp(SocketAddr),
+    /// A unix socket.
+    Unix(PathBuf),
 }
 
 /// Text that never shows in logs or `Debug`.
@@ -379,7 +425,13 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             level: "info".into(),
+            format: LogFormat::Text,
+            access: true,
+            from: false,
+            user_agent: false,
             file: None,
+            dir: None,
+            buffer: 8192,
         }
     }
 }

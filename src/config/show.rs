@@ -5,10 +5,10 @@
 use std::{net::SocketAddr, path::Path};
 
 use super::{
-    ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings,
+    ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
     keys::{KEYS, Key, Slot},
     pushpin_conf,
-    value::{duration_text, size_text},
+    value::{IPC, duration_text, size_text},
 };
 
 /// The value of a key, to be shown.
@@ -37,7 +37,18 @@ impl Key {
             Slot::Body(at) => size(*at(settings)),
             Slot::Time(at, ..) => quoted(&duration_text(*at(settings))),
             Slot::Text(at) | Slot::Level(at) => quoted(at(settings)),
-            Slot::File(at) => at(settings).as_deref().map_or_else(|| quoted(""), path),
+            Slot::File(at) | Slot::AnyFolder(at) => {
+                at(settings).as_deref().map_or_else(|| quoted(""), path)
+            }
+            Slot::Metrics(at) => quoted(&match at(settings) {
+                None => String::new(),
+                Some(MetricsPort::Tcp(address)) => address.to_string(),
+                Some(MetricsPort::Unix(path)) => format!("{IPC}{}", path.display()),
+            }),
+            Slot::Format(at) => quoted(match at(settings) {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            }),
             Slot::Folder(at) => path(at(settings)),
             Slot::Addresses(at, is_default, _) => {
                 let only_ports = *is_default(settings);
@@ -73,7 +84,9 @@ impl Key {
             Slot::Level(_) => "level".into(),
             Slot::Secret(_) => "secret text".into(),
             Slot::File(_) => "path of a file".into(),
-            Slot::Folder(_) => "path of a folder".into(),
+            Slot::Folder(_) | Slot::AnyFolder(_) => "path of a folder".into(),
+            Slot::Metrics(_) => "`PORT`, `ADDR:PORT` or `ipc://PATH`".into(),
+            Slot::Format(_) => "`text` or `json`".into(),
             Slot::Addresses(..) => "list of addresses".into(),
             Slot::Words(_) => "list of words".into(),
             Slot::Lines(_) => "list of route lines".into(),
@@ -95,7 +108,11 @@ impl Settings {
     pub fn with_absolute_paths(mut self) -> Self {
         for key in KEYS {
             let path = match key.slot {
-                Slot::File(at) => at(&mut self).as_mut(),
+                Slot::File(at) | Slot::AnyFolder(at) => at(&mut self).as_mut(),
+                Slot::Metrics(at) => match at(&mut self) {
+                    Some(MetricsPort::Unix(path)) => Some(path),
+                    _ => None,
+                },
                 Slot::Folder(at) => Some(at(&mut self)),
                 _ => None,
             };

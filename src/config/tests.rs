@@ -112,6 +112,7 @@ fn every_key_can_be_set_from_the_environment() {
             "upstream_key",
             "key_dir",
             "file",
+            "dir",
         ];
         match result {
             Err(error) => assert!(error.to_string().starts_with(&key.variable()), "{error}"),
@@ -297,7 +298,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
             "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], \
              [control], [routes], [proxy], [grip], [limits], [timeouts], [websocket], [log]",
             "gripd.toml:2:1: unknown key port; did you mean http in [listen]?",
-            "gripd.toml:4:1: unknown key log.lvl; allowed in [log]: level, file",
+            "gripd.toml:4:1: unknown key log.lvl; allowed in [log]: level, format, access, from, user_agent, file, dir, buffer",
             "gripd.toml:6:1: unknown key proxy.sig_key; did you mean sig_key in [grip]?",
             "gripd.toml:7:1: unknown key proxy.idle_upstream; did you mean idle_upstream in \
              [limits] or idle_upstream in [timeouts]?",

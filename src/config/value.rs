@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings, keys::Slot};
+use super::{
+    ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
+    keys::Slot,
+};
 
 /// What a source says about one key.
 #[derive(Clone, Debug)]
@@ -73,6 +76,9 @@ fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Re
         Slot::Secret(at) => *at(settings) = Secret(text.to_owned()),
         Slot::File(at) => *at(settings) = (!text.is_empty()).then(|| base.join(text)),
         Slot::Folder(at) => *at(settings) = base.join(text),
+        Slot::AnyFolder(at) => *at(settings) = (!text.is_empty()).then(|| base.join(text)),
+        Slot::Metrics(at) => *at(settings) = metrics_port(text, base)?,
+        Slot::Format(at) => *at(settings) = format(text)?,
         Slot::Overflow(at) => *at(settings) = overflow(text)?,
         Slot::Protocol(at) => *at(settings) = protocol(text)?,
         Slot::Addresses(..) | Slot::Words(_) | Slot::Lines(_) | Slot::Forwarded(_) => {}
@@ -212,6 +218,35 @@ fn overflow(text: &str) -> Result<OnOverflow, String> {
     OnOverflow::parse(text)
         .ok_or_else(|| format!("must be one of {}", OnOverflow::NAMES.join(", ")))
 }
+
+fn format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be text or json".into()),
+    }
+}
+
+fn metrics_port(text: &str, base: &Path) -> Result<Option<MetricsPort>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if let Some(path) = text.strip_prefix(IPC).filter(|path| !path.is_empty()) {
+        return Ok(Some(MetricsPort::Unix(base.join(path))));
+    }
+    let (host, port) = host_and_port(text);
+    let host = match host {
+        "" | "*" => Ok(Ipv4Addr::UNSPECIFIED.into()),
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        host => host.parse::<IpAddr>(),
+    };
+    let address = host.ok().zip(port.parse().ok());
+    let address = address.ok_or("must be PORT, ADDRESS:PORT, [IPV6]:PORT or ipc://PATH")?;
+    Ok(Some(MetricsPort::Tcp(address.into())))
+}
+
+/// What Pushpin writes before the path of a unix socket.
+pub(super) const IPC: &str = "ipc://";
 
 fn protocol(text: &str) -> Result<SetForwardedProtocol, String> {
     match text {

@@ -7,12 +7,16 @@ use std::{
 };
 
 use http::Method;
+use tracing::Level;
 
 use crate::{
     grip::{filter::FilterError, instruct::InstructError},
     routes::grammar::Route,
-    telemetry::limit::Every,
-    upstream::{Error, Origin, UploadError, show_route},
+    telemetry::{
+        access::{LINES, is_wanted},
+        limit::Every,
+    },
+    upstream::{Error, UploadError, show_backend, show_route},
 };
 
 /// A request that got no answer.
@@ -170,13 +174,8 @@ impl Failure {
         limit: usize,
         debug: bool,
     ) -> Self {
-        let address = Origin {
-            route: route.clone(),
-            target,
-        }
-        .address();
         let cause = Cause::InstructTooLarge {
-            target: address,
+            target: show_backend(&route, target),
             limit,
         };
         Self::logged(cause, asked, route, target, debug)
@@ -217,20 +216,22 @@ impl Failure {
     }
 
     /// The name of the target at fault, when it is one.
-    pub fn backend(&self) -> Option<String> {
-        let (route, target) = (Arc::clone(self.route.as_ref()?), self.target?);
-        Some(Origin { route, target }.address())
+    fn backend(&self) -> Option<String> {
+        Some(show_backend(self.route.as_ref()?, self.target?))
     }
 
     /// One line for the operator; what a client did is only of interest when one looks for it.
     /// Many failures at once are not all told.
     pub(super) fn log(&self) {
         let status = self.cause.status();
+        let own = self.route.as_ref().and_then(|route| route.log_level);
         if status < 500 {
-            if tracing::enabled!(tracing::Level::DEBUG) {
+            if is_wanted(own, Level::DEBUG, tracing::enabled!(Level::DEBUG)) {
                 self.tell(status, 0);
             }
-        } else if let Some(left_out) = LIMITS.pass(&self.cause, Instant::now()) {
+        } else if is_wanted(own, Level::WARN, tracing::enabled!(Level::WARN))
+            && let Some(left_out) = LIMITS.pass(&self.cause, Instant::now())
+        {
             self.tell(status, left_out);
         }
     }
@@ -246,10 +247,12 @@ impl Failure {
         let left_out = (left_out > 0).then_some(left_out);
         let cause = &self.cause;
         if status < 500 {
-            tracing::debug!(method, host, path, route, backend, status, "{cause}");
+            tracing::debug!(
+                target: LINES, method, host, path, route, backend, status, "{cause}"
+            );
         } else {
             tracing::warn!(
-                method, host, path, route, backend, status, left_out, "{cause}"
+                target: LINES, method, host, path, route, backend, status, left_out, "{cause}"
             );
         }
     }
@@ -288,7 +291,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub const GENERIC: &str = "The backend could not be asked or gave no valid answer.";
 
 /// The beginning of what a client sent, for the log.
-pub(super) fn cut(text: &str) -> &str {
+pub fn cut(text: &str) -> &str {
     text.char_indices()
         .nth(LONGEST)
         .map_or(text, |(end, _)| &text[..end])

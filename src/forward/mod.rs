@@ -16,6 +16,7 @@ mod headers;
 mod hint;
 mod last;
 mod link;
+mod named;
 mod place;
 mod prepare;
 mod reply;
@@ -28,15 +29,17 @@ mod trust;
 
 use std::{net::IpAddr, sync::Arc};
 
-use http::{request, response};
+use http::{HeaderMap, request, response};
 use hyper::upgrade::OnUpgrade;
 
 pub use crate::routes::grammar::Route;
-pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
+pub use crate::upstream::{
+    Body, Error as BodyError, Upload, UploadError, show_backend, show_route,
+};
 pub use budget::{Budget, Permit, Priority};
 pub use collect::{Collected, collect};
 pub use events::Events;
-pub use failure::{Asked, Cause, Failure, GENERIC};
+pub use failure::{Asked, Cause, Failure, GENERIC, cut};
 pub use fetch::{Fetch, Home};
 pub use link::{BadUrl, Location};
 pub use share::Fetched;
@@ -45,7 +48,7 @@ use crate::{
     config::Settings,
     grip::connection::ConnectionId,
     routes::table::{IdMatch, Query, Shared},
-    upstream::{Origin, Pool, Resolver, welcome::Welcome},
+    upstream::{Pool, Resolver, welcome::Welcome},
 };
 use headers::Upgrade;
 use place::Place;
@@ -175,7 +178,7 @@ impl Forwarder {
             trusted: self.trust.covers(&head.headers),
         };
         let Some(route) = self.route(&head, &place, &manner) else {
-            let host = failure::cut(&place.host).to_owned();
+            let host = cut(&place.host).to_owned();
             let asked = place.asked(head.method);
             return Err(self.fail(asked, None, None, Cause::NoRoute { host }));
         };
@@ -206,6 +209,17 @@ impl Forwarder {
             }
             Err((target, cause)) => Err(self.fail(asked, Some(route), target, cause)),
         }
+    }
+
+    /// The client that a request's `X-Forwarded-For` names, for the log.
+    pub fn named_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
+        let proxy = &self.settings.proxy;
+        let rule = if self.trust.covers(headers) {
+            proxy.x_forwarded_for_trusted
+        } else {
+            proxy.x_forwarded_for
+        };
+        named::client(headers, rule)
     }
 
     /// How much backends are asked again.
@@ -275,14 +289,5 @@ impl Answer {
             target: self.target,
             url: self.url.clone()?,
         })
-    }
-
-    /// The name of the target that answered.
-    pub fn backend(&self) -> String {
-        let origin = Origin {
-            route: Arc::clone(&self.route),
-            target: self.target,
-        };
-        origin.address()
     }
 }

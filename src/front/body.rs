@@ -78,6 +78,39 @@ impl Body for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, forward::BodyError>>> {
+        let frame = ready!(self.poll_content(context));
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            let sent = &self.signals.sent;
+            sent.set(sent.get() + bytes);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Stream(body) => body.is_end_stream(),
+            Content::Prefixed { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Content::Stream(body) => body.size_hint(),
+            Content::Prefixed { .. } => SizeHint::default(),
+        }
+    }
+}
+
+impl Outgoing {
+    fn poll_content(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, forward::BodyError>>> {
         match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Stream(body) => Pin::new(body).poll_frame(context),
@@ -100,24 +133,6 @@ impl Body for Outgoing {
                 self.signals.answered.set(true);
                 Poll::Pending
             }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Whole(bytes) => bytes.is_none(),
-            Content::Stream(body) => body.is_end_stream(),
-            Content::Prefixed { .. } => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
-            }
-            Content::Stream(body) => body.size_hint(),
-            Content::Prefixed { .. } => SizeHint::default(),
         }
     }
 }

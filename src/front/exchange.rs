@@ -1,7 +1,12 @@
 //! One request through hyper: from a head that has passed the gate to a flushed answer, a parked
 //! connection, or the end.
 
-use std::{cell::RefCell, future::poll_fn, rc::Rc, task::Poll};
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    rc::Rc,
+    task::Poll,
+};
 
 use bytes::Bytes;
 use hyper::{server::conn::http1, service::service_fn};
@@ -11,7 +16,7 @@ use super::{
     Front, Line, Peer, Turn,
     gated::{Gated, Signals},
     refusal, service,
-    story::{End, Story},
+    story::{End, Sent, Story},
     tunnel,
 };
 use crate::{
@@ -39,6 +44,8 @@ pub(super) struct Desk {
     pub(super) keep_alive: bool,
     /// What the connection becomes, if not just the next request's.
     pub(super) next: RefCell<Option<Next>>,
+    /// Status of the answer, once there is one.
+    pub(super) status: Cell<Option<u16>>,
     /// What the log tells of the request, if it tells of each.
     pub(super) story: RefCell<Option<Box<Story>>>,
 }
@@ -82,6 +89,7 @@ impl<'f> Exchange<'f> {
             version: head.version,
             keep_alive: head.keep_alive && !front.is_draining(),
             next: RefCell::new(None),
+            status: Cell::new(None),
             story: RefCell::new(None),
         });
         Self {
@@ -127,7 +135,7 @@ impl<'f> Exchange<'f> {
             Poll::Pending => desk.stage().map_or(Poll::Pending, Poll::Ready),
         })
         .await;
-        desk.tell(&stage);
+        desk.over(&stage);
         let gated = connection.into_parts().io.into_inner();
         desk.settle(front, stage, gated).await
     }
@@ -155,17 +163,23 @@ impl Desk {
         }
     }
 
-    /// Tells the operator, if asked to.
-    fn tell(&self, stage: &Stage) {
-        let Some(story) = self.story.take() else {
-            return;
-        };
+    /// The request is over, in front. A tunnel is told of when it is, too.
+    fn over(&self, stage: &Stage) {
         let end = match (stage, &*self.next.borrow()) {
             (Stage::Broken, _) => End::Broken,
             (_, Some(Next::Hold(_) | Next::HoldLater(_) | Next::Socket(_))) => End::Held,
+            (_, Some(Next::Tunnel(_))) => return,
             _ => End::Answered,
         };
-        story.tell(self.peer.addr, end);
+        self.tell(end, Some(self.signals.sent.get()));
+    }
+
+    /// Tells the operator, if asked to.
+    fn tell(&self, end: End, bytes: Option<u64>) {
+        let status = self.status.get();
+        if let Some(story) = self.story.take() {
+            story.tell(self.peer.addr, end, Sent { status, bytes });
+        }
     }
 
     /// Makes of the connection what it becomes.
@@ -202,6 +216,7 @@ impl Desk {
             }
             Some(Next::Tunnel(tunnel)) => {
                 tunnel.run(socket, &early).await;
+                self.tell(End::Tunnelled, None);
                 Turn::Over
             }
         }

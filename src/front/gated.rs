@@ -27,6 +27,8 @@ pub(super) struct Signals {
     pub(super) answered: Cell<bool>,
     /// ... and everything written since is flushed.
     pub(super) flushed: Cell<bool>,
+    /// Bytes of the answer's body that hyper has taken.
+    pub(super) sent: Cell<u64>,
     /// The client's request has been read to its end.
     pub(super) read: Cell<bool>,
     /// The client's body is malformed.

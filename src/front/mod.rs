@@ -122,9 +122,9 @@ impl Front {
                 Turn::Over => return,
                 Turn::Held(session) => session,
                 // Boxed: a held stream's task is not to have its size.
-                Turn::Socket(parked) => return Box::pin(parked.run(&self.context)).await,
+                Turn::Socket(parked) => return Box::pin(parked.run(&self.context, &peer)).await,
             };
-            line = match session.run(&self.context).await {
+            line = match session.run(&self.context, &peer).await {
                 Outcome::Over => return,
                 Outcome::Next(socket, early) => Line {
                     socket,
@@ -158,7 +158,7 @@ impl Front {
         match self.arrival(line).await {
             Arrival::Gone => None,
             Arrival::Fault(fault) => {
-                tracing::debug!(client.addr = %peer, %fault, "request refused");
+                story::refused(self, peer, &fault);
                 Box::pin(refusal::write(&mut line.socket, &fault)).await;
                 None
             }

@@ -1,7 +1,7 @@
 //! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
 //! instruct and begins a hold.
 
-use std::{convert::Infallible, future::pending, sync::Arc, time::Instant};
+use std::{convert::Infallible, future::pending, net::IpAddr, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{
@@ -15,11 +15,11 @@ use super::{
     body::Outgoing,
     exchange::{Desk, Next},
     refusal,
-    story::Story,
+    story::{Story, Teller},
     tunnel::Tunnel,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Route, Upload},
+    forward::{self, Answer, Asked, Cause, Collected, Failure, Route, Upload},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
@@ -44,9 +44,7 @@ pub(super) async fn answer(
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(story) = &mut *desk.story.borrow_mut() {
-        story.status = Some(response.status().as_u16());
-    }
+    desk.status.set(Some(response.status().as_u16()));
     Ok(response)
 }
 
@@ -66,9 +64,18 @@ async fn respond(
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
-    let headers = socket_headers(&head, &body)?;
-    let upload = Upload::new(body, BODY_LIMIT);
     let paused = desk.paused.take();
+    let teller = Teller::of(front, &head.headers, paused.is_some());
+    let from = teller.from;
+    let headers = match socket_headers(&head, &body) {
+        Ok(headers) => headers,
+        Err(failure) => {
+            desk.story
+                .replace(Story::of(Err(&failure), began, teller, front));
+            return Err(failure);
+        }
+    };
+    let upload = Upload::new(body, BODY_LIMIT);
     let client = forward::Client {
         addr: Some(desk.peer.addr.ip()),
         secure: false,
@@ -81,10 +88,11 @@ async fn respond(
         .forwarder
         .forward(head, upload.clone(), &client);
     let forwarded = asking.await;
-    desk.story.replace(Story::of(forwarded.as_ref(), began));
+    desk.story
+        .replace(Story::of(forwarded.as_ref(), began, teller, front));
     let mut answer = forwarded?;
     if is_websocket(&headers) && is_websocket(&answer.head.headers) && answer.upgrade.is_some() {
-        join(front, desk, &mut answer, &headers).await?;
+        join(front, desk, &mut answer, &headers, from).await?;
     }
     if let Some(upgrade) = answer.upgrade.take() {
         desk.next
@@ -95,13 +103,18 @@ async fn respond(
         ));
     }
     if answer.events {
-        return open(front, desk, answer, &headers).await;
+        return open(front, desk, answer, &headers, from).await;
     }
     if !answer.instruct {
         let body = Outgoing::stream(answer.body, &desk.signals);
         return Ok(Response::from_parts(answer.head, body));
     }
-    settle(front, desk, answer, &upload, is_head, paused).await
+    let asking = Asking {
+        upload: &upload,
+        is_head,
+        from,
+    };
+    settle(front, desk, answer, asking, paused).await
 }
 
 /// The headers of a WebSocket's handshake, which the answer to it needs; none for other requests.
@@ -122,7 +135,13 @@ fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, F
             cause: Cause::Handshake(refusal.to_string()),
             route: None,
             target: None,
-            asked: Box::default(),
+            asked: Box::new(Asked {
+                method: head.method.clone(),
+                host: value(header::HOST)
+                    .map(|host| String::from_utf8_lossy(host).into_owned())
+                    .unwrap_or_default(),
+                path: head.uri.path().to_owned(),
+            }),
             debug: false,
         }),
     }
@@ -154,11 +173,13 @@ async fn join(
     desk: &Desk,
     answer: &mut Answer,
     headers: &HeaderMap,
+    from: Option<IpAddr>,
 ) -> Result<(), Failure> {
     let route = Arc::clone(&answer.route);
-    let client = client(desk, &route, answer);
+    let client = client(desk, &route, answer, from);
     match hold::join(answer, headers, &client, &front.context).await? {
         Some(start) => {
+            desk.status.set(Some(SWITCHED));
             desk.next.replace(Some(Next::Socket(start)));
             pending().await
         }
@@ -167,7 +188,12 @@ async fn join(
 }
 
 /// What is known of a WebSocket's client.
-fn client<'c>(desk: &'c Desk, route: &'c Arc<Route>, answer: &Answer) -> hold::Client<'c> {
+fn client<'c>(
+    desk: &'c Desk,
+    route: &'c Arc<Route>,
+    answer: &Answer,
+    from: Option<IpAddr>,
+) -> hold::Client<'c> {
     hold::Client {
         version: desk.version,
         keep_alive: false,
@@ -178,6 +204,7 @@ fn client<'c>(desk: &'c Desk, route: &'c Arc<Route>, answer: &Answer) -> hold::C
         debug: answer.debug,
         connection: desk.peer.id,
         addr: Some(desk.peer.addr.ip()),
+        from,
         request: &desk.head,
         body: &[],
     }
@@ -189,11 +216,13 @@ async fn open(
     desk: &Desk,
     answer: Answer,
     headers: &HeaderMap,
+    from: Option<IpAddr>,
 ) -> Result<Response<Outgoing>, Failure> {
     let route = Arc::clone(&answer.route);
-    let client = client(desk, &route, &answer);
+    let client = client(desk, &route, &answer, from);
     match hold::knock(answer, headers, &client, &front.context).await? {
         Knocked::Open(start) => {
+            desk.status.set(Some(SWITCHED));
             desk.next.replace(Some(Next::Socket(start)));
             pending().await
         }
@@ -207,13 +236,24 @@ async fn open(
     }
 }
 
+/// What is known of the request whose answer is an instruct.
+struct Asking<'a> {
+    upload: &'a Upload,
+    is_head: bool,
+    /// The client that other proxies name.
+    from: Option<IpAddr>,
+}
+
 /// Acts on an answer that is an instruct.
 async fn settle(
     front: &Front,
     desk: &Desk,
     answer: Answer,
-    upload: &Upload,
-    is_head: bool,
+    Asking {
+        upload,
+        is_head,
+        from,
+    }: Asking<'_>,
     mut paused: Option<Paused>,
 ) -> Result<Response<Outgoing>, Failure> {
     if let Some(paused) = &mut paused {
@@ -248,6 +288,7 @@ async fn settle(
         debug,
         connection: desk.peer.id,
         addr: Some(desk.peer.addr.ip()),
+        from,
         request: &desk.head,
         body: &upload.kept().unwrap_or_default(),
     };
@@ -263,6 +304,7 @@ async fn settle(
             Ok(head(&response).map(|()| body))
         }
         (Begun::Held(start), None) => {
+            desk.status.set(start.status());
             desk.next.replace(Some(Next::Hold(start)));
             // Nothing is hyper's to write: its connection is taken apart from here.
             pending().await
@@ -299,3 +341,6 @@ fn head(response: &instruct::Response) -> Response<()> {
     }
     head
 }
+
+/// Status of the answer to a WebSocket that is taken.
+const SWITCHED: u16 = 101;

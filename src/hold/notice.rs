@@ -1,14 +1,22 @@
-//! What the log says of holds: once a route what is wrong with its instructs, and, at the level
-//! `debug`, each hold's beginning and end.
+//! What the log says of holds: once a route what is wrong with its instructs, each hold's end
+//! (`log.access`), and, at the level `debug`, each hold's beginning.
 
-use std::time::Instant;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tracing::Level;
 
+use super::start::{Client, Context};
 use crate::{
-    forward::{Route, show_route},
+    forward::{Route, show_backend, show_route},
     grip::instruct::{Instruct, InstructWarning, Mode},
-    telemetry::limit::Each,
+    telemetry::{
+        access::{LINES, by_level, is_wanted},
+        limit::Each,
+    },
 };
 
 /// What was said of which route. Shared by all threads.
@@ -90,56 +98,76 @@ impl Default for Notices {
     }
 }
 
-/// What the log tells of one hold. There is none unless the log tells of each.
+/// What is kept of a hold for the line at its end; nothing where nobody wants that line. A few
+/// words: very many are held.
 #[derive(Debug)]
 pub(super) struct Told {
-    mode: &'static str,
-    /// Names, as many as fit.
-    channels: String,
-    route: String,
-    began: Instant,
+    route: Arc<Route>,
+    /// The client that other proxies name.
+    from: Option<Box<IpAddr>>,
+    /// On the clock of holds.
+    began: Duration,
+    target: u16,
+    mode: Mode,
+    /// Of a stream's response.
+    pub(super) status: Option<u16>,
 }
 
 impl Told {
-    /// Tells of a hold's beginning.
+    /// Tells of a hold's beginning, if that is wanted. `now`: on the clock of holds.
     pub(super) fn begin<'c>(
         mode: Mode,
         channels: impl Iterator<Item = &'c str>,
-        route: &Route,
-    ) -> Option<Box<Self>> {
-        if !tracing::enabled!(Level::DEBUG) {
+        client: &Client<'_>,
+        context: &Context,
+    ) -> Option<Self> {
+        let route = client.route;
+        let own = route.log_level;
+        if is_wanted(own, Level::DEBUG, tracing::enabled!(Level::DEBUG)) {
+            let names: Vec<&str> = channels.collect();
+            let channels: String = names.join(", ").chars().take(LONGEST).collect();
+            let route = show_route(route);
+            tracing::debug!(target: LINES, mode = name(mode), channels, route, "hold begins");
+        }
+        if !context.settings.log.access || !is_wanted(own, Level::INFO, by_level()) {
             return None;
         }
-        let mode = match mode {
-            Mode::Response => "response",
-            Mode::Stream => "stream",
-            Mode::Message => "message",
-        };
-        let names: Vec<&str> = channels.collect();
-        let route = show_route(route);
-        let told = Self {
+        Some(Self {
+            route: Arc::clone(route),
+            from: client.from.map(Box::new),
+            began: context.holder.now(),
+            target: u16::try_from(client.target).unwrap_or(u16::MAX),
             mode,
-            channels: names.join(", ").chars().take(LONGEST).collect(),
-            route,
-            began: Instant::now(),
-        };
-        let Self {
-            channels, route, ..
-        } = &told;
-        tracing::debug!(mode, channels, route, "hold begins");
-        Some(Box::new(told))
+            status: None,
+        })
     }
 
-    /// Tells of its end.
-    pub(super) fn end(&self, cause: &str) {
-        tracing::debug!(
-            mode = self.mode,
-            channels = self.channels,
-            route = self.route,
-            milliseconds = self.began.elapsed().as_secs_f64() * 1000.0,
-            cause,
+    /// Tells of its end. `bytes`: what went out, with all framing; `now`: on the clock of holds.
+    pub(super) fn end(&self, peer: &SocketAddr, cause: &str, bytes: u64, now: Duration) {
+        let held = now.saturating_sub(self.began);
+        tracing::info!(
+            target: LINES,
+            {
+                client.addr = %peer,
+                from = self.from.as_deref().map(tracing::field::display),
+                mode = name(self.mode),
+                route = show_route(&self.route),
+                backend = show_backend(&self.route, self.target.into()),
+                status = self.status,
+                bytes,
+                milliseconds = (held.as_secs_f64() * 1e6).round() / 1e3,
+                cause
+            },
             "hold ends"
         );
+    }
+}
+
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Response => "response",
+        Mode::Stream => "stream",
+        Mode::Message => "message",
     }
 }
 
@@ -149,6 +177,16 @@ const LONGEST: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every held connection has one.
+    #[test]
+    fn what_is_kept_of_a_hold_is_a_few_words() {
+        assert!(
+            size_of::<Option<Told>>() <= 40,
+            "{}",
+            size_of::<Option<Told>>()
+        );
+    }
 
     #[test]
     fn each_kind_is_said_once_a_route() {

@@ -4,6 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     io,
+    net::SocketAddr,
     pin::pin,
     task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
@@ -34,7 +35,7 @@ pub struct Session {
     held: Held<TcpStream>,
     ending: Ending,
     early: Early,
-    told: Option<Box<Told>>,
+    told: Option<Told>,
 }
 
 /// Why a hold ended without its shard's word.
@@ -192,16 +193,17 @@ impl Session {
         }
     }
 
-    /// Waits for the end of the hold, and asks the backend when that is due.
+    /// Waits for the end of the hold, and asks the backend when that is due. `peer`: the client,
+    /// for the log.
     ///
     /// # Cancel safety
     /// Dropping it lets the request go and closes its connection.
-    pub async fn run(mut self, context: &Context) -> Outcome {
+    pub async fn run(mut self, context: &Context, peer: &SocketAddr) -> Outcome {
         // Boxed, each for itself: a parked request that asks nothing is not to have their size.
         if self.follows_at_once() {
             match Box::pin(self.recover(Why::Hint, context)).await {
                 Turn::On => {}
-                turn => return Box::pin(self.leave(turn, context)).await,
+                turn => return Box::pin(self.leave(turn, context, peer)).await,
             }
         }
         loop {
@@ -212,7 +214,7 @@ impl Session {
                 event => Turn::Over(event),
             };
             if !matches!(turn, Turn::On) {
-                return Box::pin(self.leave(turn, context)).await;
+                return Box::pin(self.leave(turn, context, peer)).await;
             }
         }
     }
@@ -290,25 +292,32 @@ impl Session {
     }
 
     /// Makes of the connection what it becomes.
-    async fn leave(self, turn: Turn, context: &Context) -> Outcome {
+    async fn leave(self, turn: Turn, context: &Context, peer: &SocketAddr) -> Outcome {
         let Self {
             held,
             ending,
             early,
-            told,
+            mut told,
         } = self;
-        if let Some(told) = told {
-            told.end(cause(&turn));
-        }
+        let (cause, mut bytes) = (cause(&turn), held.sent());
+        let tell = |told: Option<Told>, bytes| {
+            if let Some(told) = told {
+                told.end(peer, cause, bytes, context.holder.now());
+            }
+        };
         let event = match turn {
-            Turn::On | Turn::Over(Err(_)) => return Outcome::Over,
+            Turn::On | Turn::Over(Err(_)) => {
+                tell(told, bytes);
+                return Outcome::Over;
+            }
             Turn::Retry(permit) => return retry(held, ending, &early, permit),
             Turn::Over(Ok(event)) => event,
         };
         let Some(socket) = held.release() else {
+            tell(told, bytes);
             return Outcome::Over;
         };
-        match (event, ending) {
+        let outcome = match (event, ending) {
             (Event::Ended, Ending::Stream { keep_alive: true }) => {
                 Outcome::Next(socket, early.bytes)
             }
@@ -319,12 +328,19 @@ impl Session {
                 Some(response) => {
                     // While gripd stops, the next request is for somebody else.
                     poll.keep_alive &= !context.holder.is_draining();
-                    poll.finish(&response, socket, early).await
+                    let answer = answer::whole(&response, poll.version, poll.keep_alive);
+                    bytes += answer.len() as u64;
+                    if let Some(told) = &mut told {
+                        told.status = Some(response.code);
+                    }
+                    poll.finish(&answer, socket, early).await
                 }
                 None => Outcome::Over,
             },
             _ => Outcome::Over,
-        }
+        };
+        tell(told, bytes);
+        outcome
     }
 }
 
@@ -468,9 +484,8 @@ impl LongPoll {
         })
     }
 
-    async fn finish(&self, response: &Response, mut socket: TcpStream, early: Early) -> Outcome {
-        let bytes = answer::whole(response, self.version, self.keep_alive);
-        match write_all(&mut socket, &bytes, STALLED).await {
+    async fn finish(&self, answer: &[u8], mut socket: TcpStream, early: Early) -> Outcome {
+        match write_all(&mut socket, answer, STALLED).await {
             Ok(()) if self.keep_alive => Outcome::Next(socket, early.bytes),
             Ok(()) | Err(_) => Outcome::Over,
         }

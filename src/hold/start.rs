@@ -68,6 +68,8 @@ pub struct Client<'a> {
     pub connection: ConnectionId,
     /// Its address.
     pub addr: Option<IpAddr>,
+    /// The client that other proxies name, if the log tells of it.
+    pub from: Option<IpAddr>,
     /// The request's head, as it came.
     pub request: &'a [u8],
     /// Its body.
@@ -88,7 +90,7 @@ pub enum Begun {
 pub struct Start {
     pub(super) held: Held<TcpStream>,
     pub(super) ending: Ending,
-    pub(super) told: Option<Box<Told>>,
+    pub(super) told: Option<Told>,
     /// A stream's response; its body is what is sent first.
     pub response: Option<Response>,
     framing: Framing,
@@ -197,7 +199,7 @@ fn hold(
     let link = link.map(|link| link.timeout);
     let ask = terms.ask(&instruct, mode, link, &context.settings, &context.notices);
     let names = ask.channels.iter().map(|(name, _)| &**name);
-    let told = Told::begin(mode, names, client.route);
+    let mut told = Told::begin(mode, names, client, context);
     let (held, gone) = match paused {
         None => (context.holder.hold(ask), None),
         Some(Paused { held, gone, .. }) => {
@@ -217,6 +219,9 @@ fn hold(
             (ending, None)
         }
         Mode::Stream | Mode::Message => {
+            if let Some(told) = &mut told {
+                told.status = Some(instruct.response.code);
+            }
             let goes_on = keep_alive && framing == Framing::Chunked;
             let ending = Ending::stream(goes_on, follower, terms, gone, asks(&instruct));
             (ending, Some(instruct.response))
@@ -259,6 +264,11 @@ fn gone_link(instruct: &Instruct, terms: &Terms, context: &Context) -> Option<Go
 }
 
 impl Start {
+    /// Status of a stream's response; a long-poll has none yet.
+    pub fn status(&self) -> Option<u16> {
+        Some(self.response.as_ref()?.code)
+    }
+
     /// A stream's head and first body piece, as they go out before anything else; `None` for a
     /// long-poll, which says nothing until it is answered.
     pub(super) fn opening(&mut self) -> Option<Bytes> {

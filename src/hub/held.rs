@@ -302,6 +302,11 @@ impl<W: Wire> Held<W> {
         self.holder.shard.borrow().last_sent(self.slot)
     }
 
+    /// Bytes that went out so far, with all framing.
+    pub fn sent(&self) -> u64 {
+        self.with(|one| one.outlet.sent()).unwrap_or_default()
+    }
+
     /// Bytes that wait for the client.
     pub fn waiting(&self) -> usize {
         self.with(|one| one.outlet.waiting()).unwrap_or_default()

@@ -86,6 +86,8 @@ pub(super) struct Outlet<W> {
     framing: Framing,
     /// The socket said that it is full, and nobody has seen it writable since.
     blocked: bool,
+    /// Bytes that are out.
+    sent: u64,
     backlog: Option<Box<Backlog>>,
 }
 
@@ -110,6 +112,7 @@ impl<W: Wire> Outlet<W> {
             wire: None,
             framing,
             blocked: false,
+            sent: 0,
             backlog: None,
         }
     }
@@ -147,6 +150,11 @@ impl<W: Wire> Outlet<W> {
             .is_some_and(|backlog| backlog.bytes > limit && backlog.pieces.len() > 1)
     }
 
+    /// Bytes that are out.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Bytes that wait.
     pub(super) fn waiting(&self) -> usize {
         self.backlog.as_ref().map_or(0, |backlog| backlog.bytes)
@@ -169,6 +177,7 @@ impl<W: Wire> Outlet<W> {
             Err(error) if is_full(&error) => 0,
             Err(_) => return Written::Broken,
         };
+        self.sent += written as u64;
         if written == bytes.len() {
             return if piece.last {
                 Written::Last
@@ -210,6 +219,7 @@ impl<W: Wire> Outlet<W> {
                 .try_write_vectored(backlog.slices(self.framing, &mut [IoSlice::new(&[]); GATHER]))
             {
                 Ok(written) => {
+                    self.sent += written as u64;
                     if backlog.advance(written, self.framing) {
                         self.backlog = None;
                         return Written::Last;

@@ -1,6 +1,8 @@
-//! What gripd tells about itself: logs, and warnings that repeat without flooding them.
+//! What gripd tells about itself: logs, counters, and warnings that repeat without flooding them.
 
+pub mod access;
 pub mod counters;
 pub mod limit;
 pub mod logs;
 pub mod metrics;
+mod sink;

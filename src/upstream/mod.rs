@@ -95,11 +95,14 @@ pub struct Origin {
 impl Origin {
     /// The target as text: `host:port`, `[v6]:port`, `test`, `zhttp/BASE`.
     pub fn address(&self) -> String {
-        self.route
-            .targets
-            .get(self.target)
-            .map_or_else(String::new, |target| show_address(&target.address))
+        show_backend(&self.route, self.target)
     }
+}
+
+/// A target of a route as text: `host:port`, `[v6]:port`, `test`, `zhttp/BASE`.
+pub fn show_backend(route: &Route, target: usize) -> String {
+    let target = route.targets.get(target);
+    target.map_or_else(String::new, |target| show_address(&target.address))
 }
 
 /// Names a route in logs: its id, or what it is for.

@@ -370,7 +370,7 @@ fn follow(child: &mut Child) -> Arc<Mutex<String>> {
 fn address(log: &str, mark: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once(mark)?;
     let (line, _) = rest.split_once('\n')?;
-    let address = line.split([',', ' ']).next().unwrap_or_default();
+    let address = line.split([',', ' ', '"']).next().unwrap_or_default();
     // What listens everywhere is shown by a name.
     address.replace("localhost", "127.0.0.1").parse().ok()
 }

@@ -409,9 +409,70 @@ pub const KEYS: &[Key] = &[
     .flags(&["--log-level", "--verbose"]),
     key(
         "log",
+        "format",
+        Slot::Format(|s| &mut s.log.format),
+        "text, or json: one object a line",
+    ),
+    key(
+        "log",
+        "access",
+        Slot::Bool(|s| &mut s.log.access),
+        "a line at info for each request and each end of a hold",
+    ),
+    key(
+        "log",
+        "from",
+        Slot::Bool(|s| &mut s.log.from),
+        "these lines name the client that X-Forwarded-For names (from)",
+    ),
+    key(
+        "log",
+        "user_agent",
+        Slot::Bool(|s| &mut s.log.user_agent),
+        "these lines name the client's program (user_agent)",
+    ),
+    key(
+        "log",
         "file",
         Slot::File(|s| &mut s.log.file),
         "log file; none: standard error",
     )
     .flags(&["--logfile"]),
+    key(
+        "log",
+        "dir",
+        Slot::AnyFolder(|s| &mut s.log.dir),
+        "where no log.file is named: folder for gripd.log, if that can be written there",
+    )
+    .flags(&["--merge-output"]),
+    key(
+        "log",
+        "buffer",
+        Slot::Count(|s| &mut s.log.buffer, 16, 1_000_000),
+        "lines that wait to be written; further ones are lost, and counted",
+    ),
+    key(
+        "metrics",
+        "port",
+        Slot::Metrics(|s| &mut s.metrics.port),
+        "a port that serves nothing but metrics; a bare port: every IPv4 address; empty: none",
+    ),
+    key(
+        "metrics",
+        "prefix",
+        Slot::Text(|s| &mut s.metrics.prefix),
+        "stands on that port before the five names that Pushpin has, too",
+    ),
+    key(
+        "metrics",
+        "handler_port",
+        Slot::Metrics(|s| &mut s.metrics.handler_port),
+        "one more such port, as Pushpin's handler has one",
+    ),
+    key(
+        "metrics",
+        "handler_prefix",
+        Slot::Text(|s| &mut s.metrics.handler_prefix),
+        "the same as metrics.prefix, on metrics.handler_port",
+    ),
 ];

@@ -64,11 +64,9 @@ const OFF: &[&str] = &["", "false", "0"];
 const NONE: &[&str] = &[""];
 const ZEROMQ: &str = "ZeroMQ is not served; publish over HTTP to the control port (control.http)";
 const STATS: &str = "gripd sends no statistics packets; remove it";
-const METRICS: &str = "there is no metrics port yet; remove it";
 const SOCKETS: &str = "gripd has no IPC sockets; remove it";
 const HOME: &str = "gripd never calls home; remove it";
 const PROGRAMS: &str = "gripd is one process and starts no other; remove it";
-const REQUEST_LINES: &str = "gripd logs no line for each request yet; remove it";
 /// gripd holds publishers back by bytes, not by a rate.
 const RATE: &str = "not applied: gripd delivers as fast as clients read and has no rate; what may \
                     wait is bounded by limits.publish_buffer and limits.connection_buffer";
@@ -119,14 +117,7 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "local_ports",
         Shipped(NONE, "gripd serves no unix sockets yet; use listen.http"),
     ),
-    (
-        "runner",
-        "logdir",
-        Shipped(
-            &["", "log", "/var/log/pushpin"],
-            "set log.file or --logfile; else the log goes to standard error",
-        ),
-    ),
+    ("runner", "logdir", Same("log.dir")),
     ("runner", "log_level", Special("log.level")),
     (
         "runner",
@@ -194,8 +185,8 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         Flag("proxy.accept_pushpin_route"),
     ),
     ("proxy", "cdn_loop", Same("proxy.cdn_loop")),
-    ("proxy", "log_from", Shipped(OFF, REQUEST_LINES)),
-    ("proxy", "log_user_agent", Shipped(OFF, REQUEST_LINES)),
+    ("proxy", "log_from", Flag("log.from")),
+    ("proxy", "log_user_agent", Flag("log.user_agent")),
     ("proxy", "sig_iss", Same("grip.sig_iss")),
     ("proxy", "sig_key", Same("grip.sig_key")),
     ("proxy", "upstream_key", Same("grip.upstream_key")),
@@ -217,8 +208,8 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_connections_max_ttl",
         Shipped(&["", "60"], STATS),
     ),
-    ("proxy", "prometheus_port", Group(NONE, METRICS)),
-    ("proxy", "prometheus_prefix", Group(NONE, METRICS)),
+    ("proxy", "prometheus_port", Same("metrics.port")),
+    ("proxy", "prometheus_prefix", Same("metrics.prefix")),
     ("proxy", "ipc_file_mode", Group(NONE, SOCKETS)),
     (
         "proxy",
@@ -294,8 +285,12 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_format",
         Shipped(&["", "tnetstring"], STATS),
     ),
-    ("handler", "prometheus_port", Group(NONE, METRICS)),
-    ("handler", "prometheus_prefix", Group(NONE, METRICS)),
+    ("handler", "prometheus_port", Same("metrics.handler_port")),
+    (
+        "handler",
+        "prometheus_prefix",
+        Same("metrics.handler_prefix"),
+    ),
 ];
 
 /// Keys that have no meaning here, to be changed one by one.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     grip::{extension::Grip, format::MessageKind, over_http::Output, ws_events::Message},
-    hold::terms::Terms,
+    hold::{notice::Told, terms::Terms},
     hub::{COMPRESSED_FROM, Held, Wire, deflate, opcode},
     websocket::{deflate::Agreed, frame, message},
 };
@@ -32,6 +32,7 @@ impl Socket {
         agreed: Option<Agreed>,
         message_limit: usize,
         out: Vec<Output>,
+        told: Option<Told>,
     ) -> Self {
         Self {
             grip,
@@ -48,6 +49,16 @@ impl Socket {
             message_limit,
             deadline: None,
             out,
+            told,
+            cause: "",
+            sent: 0,
+        }
+    }
+
+    /// What brings the end about; the first cause stands.
+    pub(super) fn because(&mut self, cause: &'static str) {
+        if self.cause.is_empty() {
+            self.cause = cause;
         }
     }
 
@@ -98,6 +109,7 @@ impl Socket {
             Said::Close(close) => {
                 *deaf = true;
                 talk.client_close(close, out);
+                self.because("closed by the client");
             }
             Said::Message(message) => {
                 // A copy: what waits for the backend is not to hold on to a read buffer.

@@ -29,7 +29,7 @@ pub use self::{
     join::join,
     open::{Knocked, Start, knock},
 };
-use super::{ask, start::Context, terms::Terms};
+use super::{ask, notice::Told, start::Context, terms::Terms};
 use crate::{
     grip::{
         extension::{Grip, Sorted},
@@ -71,6 +71,12 @@ pub(super) struct Socket {
     deadline: Option<Duration>,
     /// What is to be done next.
     out: Vec<Output>,
+    /// For the log's line at the end.
+    told: Option<Told>,
+    /// The first thing that brought the end about; empty: none yet.
+    cause: &'static str,
+    /// Bytes for the client, known when it has gone.
+    sent: u64,
 }
 
 /// Whether the backend is asked because the client has missed something. What is published meanwhile
@@ -115,11 +121,11 @@ impl Parked {
         }
     }
 
-    /// Carries messages both ways until the end.
+    /// Carries messages both ways until the end. `peer`: the client, for the log.
     ///
     /// # Cancel safety
     /// Dropping it closes the connection; the backend is not told.
-    pub async fn run(mut self, context: &Context) {
+    pub async fn run(mut self, context: &Context, peer: &SocketAddr) {
         self.act(context);
         self.understand();
         self.act(context);
@@ -142,6 +148,12 @@ impl Parked {
             self.act(context);
         }
         self.hang_up();
+        let Socket {
+            told, cause, sent, ..
+        } = &*self.socket;
+        if let Some(told) = told {
+            told.end(peer, cause, *sent, context.holder.now());
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -225,6 +237,7 @@ impl Parked {
         let peer: Option<SocketAddr> = self.held.as_ref().and_then(|held| held.wire(Wire::peer)?);
         let addr = peer.map(tracing::field::display);
         tracing::debug!(client.addr = addr, %fault, "WebSocket closed");
+        self.socket.because("the client broke the protocol");
         self.end_client(Some((fault.code(), fault.to_string())));
     }
 
@@ -245,13 +258,18 @@ impl Parked {
     /// Lets the client's connection end by itself, while the backend is told.
     fn hang_up(&mut self) {
         if let Some(held) = self.held.take() {
+            self.socket.because("ended by the backend");
+            self.socket.sent = held.sent() + held.waiting() as u64;
             tokio::task::spawn_local(async move { farewell(held).await });
         }
     }
 
     /// The client's connection has ended.
     fn gone(&mut self) {
-        self.held = None;
+        self.socket.because("client gone");
+        if let Some(held) = self.held.take() {
+            self.socket.sent = held.sent();
+        }
         self.socket.deaf = true;
         let Socket { talk, out, .. } = &mut *self.socket;
         talk.client_gone(out);
@@ -308,12 +326,20 @@ impl Parked {
                 // One that may not be sent makes an empty close frame.
                 let code = code.map(|code| u16::try_from(code).unwrap_or_default());
                 talk.publish_close(Close { code, reason }, out);
+                socket.because(if context.holder.is_draining() {
+                    "the server stops"
+                } else {
+                    "closed by an item, or too slow"
+                });
             }
             Event::Ask(question) => {
                 let reply = ask::ask(&question, &socket.terms, held.last_ids(), context).await;
                 held.answer(question.ask, &reply.as_reply());
             }
-            Event::Overflow => self.end_client(None),
+            Event::Overflow => {
+                socket.because("overflow: the client does not read");
+                self.end_client(None);
+            }
             Event::Answer { .. }
             | Event::Broken
             | Event::Ended
@@ -352,6 +378,7 @@ impl Parked {
             Output::Message(message) => self.relay(message, context),
             Output::Pong(payload) => self.write(frame::encode(Opcode::Pong, &payload)),
             Output::Close(close) => {
+                self.socket.because("closed by the backend");
                 if let Some(held) = &self.held {
                     held.close_off();
                 }
@@ -375,6 +402,9 @@ impl Parked {
         {
             let left_out = (left_out > 0).then_some(left_out);
             tracing::warn!(left_out, "WebSocket ended: {end}");
+        }
+        if end.code().is_some() {
+            self.socket.because("failed");
         }
         self.socket.deaf = true;
         if let (Some(held), Some(code)) = (&self.held, end.code()) {

@@ -19,7 +19,7 @@ use crate::{
         over_http::{self, Opened, Output, Refusal, Rules, Session},
         ws_events,
     },
-    hold::{Client, Context, http_date, terms::Terms},
+    hold::{Client, Context, http_date, notice::Told, terms::Terms},
     http1::{
         answer::{Answer as Head, Connection, Framing as HeadFraming},
         gate::Version,
@@ -241,6 +241,10 @@ pub(super) fn start(
     let target = client.route.targets.get(client.target);
     let implicit = target.into_iter().flat_map(|target| &target.subs);
     let channels = implicit.map(|name| (name.clone(), None)).collect();
+    let mut told = Told::begin(Mode::Message, std::iter::empty(), client, context);
+    if let Some(told) = &mut told {
+        told.status = Some(101);
+    }
     let held = context.holder.hold(Ask {
         mode: Mode::Message,
         framing,
@@ -257,7 +261,15 @@ pub(super) fn start(
     let limit = context.settings.limits.websocket_message;
     Start {
         opening: opening(opened, headers, deflate),
-        socket: Socket::new(opened.grip.clone(), talk, terms, deflate, limit, first),
+        socket: Socket::new(
+            opened.grip.clone(),
+            talk,
+            terms,
+            deflate,
+            limit,
+            first,
+            told,
+        ),
         held,
     }
 }
