@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Grip, Loaded, Settings},
+    config::{Grip, Loaded, Metrics, Settings},
     control,
     forward::{Common, Forwarder},
     front::Front,
@@ -37,7 +37,7 @@ use crate::{
         table::{self, Table},
         watch::{self as routes_watch, Reloader},
     },
-    telemetry::logs,
+    telemetry::{logs, minutes},
     upstream::welcome::{Publishing, Welcome},
 };
 use sockets::{Shown, Sockets};
@@ -48,6 +48,9 @@ pub enum Error {
     /// An address could not be bound.
     #[error(transparent)]
     Bind(#[from] listen::tcp::BindError),
+    /// A port for metrics could not be bound.
+    #[error(transparent)]
+    Scrape(#[from] control::ScrapeError),
     /// The system refused a thread, a runtime or a signal handler.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -57,7 +60,7 @@ impl Error {
     /// 3: something to configure differently; 1: the system.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bind(_) => 3,
+            Self::Bind(_) | Self::Scrape(_) => 3,
             Self::System(_) => 1,
         }
     }
@@ -74,6 +77,7 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
     let places = Arc::new(Semaphore::new(places(&settings, now)));
     let threads = threads(&settings);
     let sockets = Sockets::bind(&settings, threads)?;
+    let scrapes = bind_scrapes(&settings.metrics)?;
     let routes = load_routes(&settings);
     let reloader = watch_routes(&settings, &routes)?;
     let hub = Arc::new(Hub::new(
@@ -101,6 +105,10 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
     let mut signals = runtime.block_on(async { Signals::new() })?;
     let shown = Arc::new(sockets.shown(loaded.in_image));
     shown.announce(settings.routes.welcome);
+    for scrape in scrapes {
+        tracing::info!("metrics: {}", scrape.place());
+        runtime.spawn(scrape.serve(Arc::clone(&context)));
+    }
     let mut cores = Vec::with_capacity(threads);
     for (index, (clients, control)) in sockets.into_cores().enumerate() {
         let core = Core {
@@ -286,18 +294,24 @@ impl Core {
 }
 
 /// Counts an open connection for as long as it lives.
-struct Open(Arc<AtomicUsize>);
+struct Open {
+    count: Arc<AtomicUsize>,
+    _told: minutes::Connection,
+}
 
 impl Open {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(count))
+        Self {
+            count: Arc::clone(count),
+            _told: minutes::Connection::open(),
+        }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.count.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -374,6 +388,28 @@ fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Re
         source.clone(),
         Arc::clone(routes),
     )?))
+}
+
+/// Binds the ports that serve nothing but metrics.
+fn bind_scrapes(metrics: &Metrics) -> Result<Vec<control::Scrape>, control::ScrapeError> {
+    let ports = [
+        (
+            &metrics.proxy_port,
+            &metrics.proxy_prefix,
+            "metrics.proxy_port",
+        ),
+        (
+            &metrics.handler_port,
+            &metrics.handler_prefix,
+            "metrics.handler_port",
+        ),
+    ];
+    let wanted = ports
+        .into_iter()
+        .filter_map(|(port, prefix, setting)| Some((port.as_ref()?, prefix, setting)));
+    wanted
+        .map(|(port, prefix, setting)| control::Scrape::bind(port, prefix, setting))
+        .collect()
 }
 
 /// The signals gripd acts on.

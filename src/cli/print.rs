@@ -166,7 +166,18 @@ compression = false
 keep_alive_min = "1s"
 [log]
 level = "info,gripd=debug"
+format = "json"
+access = false
+from = true
+user_agent = true
 file = "x.log"
+dir = "logs"
+buffer = 99
+[metrics]
+proxy_port = 9100
+proxy_prefix = "a_"
+handler_port = "ipc://m.sock"
+handler_prefix = "b_"
 "#;
 
     #[test]

@@ -294,12 +294,12 @@ pub enum LogFormat {
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     /// The first; `None`: there is none.
-    pub port: Option<MetricsPort>,
+    pub proxy_port: Option<MetricsPort>,
     /// Stands on it before the names that Pushpin has, too.
-    pub prefix: String,
+    pub proxy_prefix: String,
     /// The second; `None`: there is none.
     pub handler_port: Option<MetricsPort>,
-    /// As `prefix`.
+    /// As `proxy_prefix`.
     pub handler_prefix: String,
 }
 

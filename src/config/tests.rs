@@ -296,9 +296,11 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
         lines,
         [
             "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], \
-             [control], [routes], [proxy], [grip], [limits], [timeouts], [websocket], [log]",
+             [control], [routes], [proxy], [grip], [limits], [timeouts], [websocket], [log], \
+             [metrics]",
             "gripd.toml:2:1: unknown key port; did you mean http in [listen]?",
-            "gripd.toml:4:1: unknown key log.lvl; allowed in [log]: level, format, access, from, user_agent, file, dir, buffer",
+            "gripd.toml:4:1: unknown key log.lvl; allowed in [log]: level, format, access, from, \
+             user_agent, file, dir, buffer",
             "gripd.toml:6:1: unknown key proxy.sig_key; did you mean sig_key in [grip]?",
             "gripd.toml:7:1: unknown key proxy.idle_upstream; did you mean idle_upstream in \
              [limits] or idle_upstream in [timeouts]?",
@@ -310,7 +312,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
             "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \
              [section]?",
             "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [control], [routes], \
-             [proxy], [grip], [limits], [timeouts], [websocket], [log]",
+             [proxy], [grip], [limits], [timeouts], [websocket], [log], [metrics]",
             "GRIPD_NOPE: no such setting; allowed: GRIPD_SECTION_KEY, as GRIPD_LOG_LEVEL for \
              log.level; `gripd example settings` lists all",
         ]

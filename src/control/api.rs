@@ -18,7 +18,7 @@ use super::{
 use crate::{
     grip::item::{self, Entry, ItemError},
     hub::{Busy, Receipt, Status},
-    telemetry::metrics,
+    telemetry::{counters, metrics},
 };
 
 /// Answers one request. Not cancelled while it runs: a publisher that leaves early has still
@@ -71,12 +71,18 @@ fn ready(ready: bool) -> Answer {
 }
 
 fn metrics(context: &Context) -> Answer {
-    let channels = (
-        "gripd_channels",
-        "Channels with subscribers now, and those that linger",
-        context.hub.channels(),
-    );
-    Answer::metrics(metrics::page(&[channels]))
+    Answer::metrics(page(context, &context.settings.metrics.proxy_prefix))
+}
+
+/// The page of metrics. `prefix`: stands before the names that Pushpin has, too.
+pub(super) fn page(context: &Context, prefix: &str) -> String {
+    let hub = &context.hub;
+    let gauges = [
+        (counters::CHANNELS, hub.channels()),
+        (counters::QUEUED_ITEMS, hub.queued_items()),
+        (counters::QUEUED_BYTES, hub.queued_bytes()),
+    ];
+    metrics::page(prefix, &gauges)
 }
 
 fn recover(form: Form, context: &Context) -> Answer {

@@ -26,6 +26,8 @@ use tokio::{
 
 use crate::{config::Settings, grip::pace::Pace, http1::gate::Limits, hub::Hub};
 
+pub use scrape::{Scrape, ScrapeError};
+
 mod accept;
 mod answer;
 mod api;
@@ -33,6 +35,7 @@ mod connection;
 mod fault;
 mod guard;
 mod head;
+mod scrape;
 #[cfg(test)]
 mod tests;
 

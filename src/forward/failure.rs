@@ -14,6 +14,7 @@ use crate::{
     routes::grammar::Route,
     telemetry::{
         access::{LINES, is_wanted},
+        counters,
         limit::Every,
     },
     upstream::{Error, UploadError, show_backend, show_route},
@@ -152,6 +153,22 @@ impl Cause {
         }
     }
 
+    /// In a word what is wrong with the backend, for its counter; `None`: nothing is.
+    fn word(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => "timeout",
+            Self::Connect { .. } | Self::Upstream(Error::Unreachable(_)) => "connect",
+            Self::Encoding { .. } => "encoding",
+            Self::Events(_) | Self::Switched(_) => "websocket",
+            Self::Filter(_) | Self::Instruct(_) | Self::InstructTooLarge { .. } => "instruct",
+            Self::Upstream(Error::Blocked) => "blocked",
+            Self::Upstream(Error::Closed(_) | Error::Cut(_) | Error::Unread(_)) => "closed",
+            Self::Upstream(Error::Garbage(_)) => "garbage",
+            Self::Upstream(Error::Name(_)) => "name",
+            _ => return None,
+        })
+    }
+
     /// Is it the client's own doing, and so for the client to know?
     fn is_for_client(&self) -> bool {
         matches!(
@@ -224,6 +241,9 @@ impl Failure {
     /// Many failures at once are not all told.
     pub(super) fn log(&self) {
         let status = self.cause.status();
+        if let (Some(route), Some(word)) = (&self.route, self.cause.word()) {
+            counters::unanswered(&show_route(route), word);
+        }
         let own = self.route.as_ref().and_then(|route| route.log_level);
         if status < 500 {
             if is_wanted(own, Level::DEBUG, tracing::enabled!(Level::DEBUG)) {

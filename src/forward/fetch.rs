@@ -1,7 +1,10 @@
 //! Requests gripd makes by itself for a held client: next links, gone links, filters that ask the
 //! backend. They carry what gripd says of itself and nothing of the client's.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
@@ -10,7 +13,7 @@ use url::{Host, Url};
 
 use super::{
     Answer, Asked, Cause, Failure, Forwarder, Location, Upload, failure, headers::Headers,
-    link::same_origin, place::Place, prepare::Prepared,
+    link::same_origin, note, place::Place, prepare::Prepared,
 };
 use crate::{
     routes::{
@@ -158,6 +161,7 @@ impl Forwarder {
         };
         let upload = Upload::of(&fetch.body);
         let targets = self.targets(&route, &prepared, &upload);
+        let began = Instant::now();
         let result = match fetch.timeout {
             None => targets.await,
             Some(after) => match timeout(after, targets).await {
@@ -165,6 +169,7 @@ impl Forwarder {
                 Err(_) => Err((None, too_slow(after))),
             },
         };
+        note(&route, &result, began);
         let asked = prepared.place.asked(prepared.method);
         match result {
             Ok(answer) => Ok(Answer { asked, ..answer }),

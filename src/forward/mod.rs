@@ -27,7 +27,7 @@ mod targets;
 mod tests;
 mod trust;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderMap, request, response};
 use hyper::upgrade::OnUpgrade;
@@ -48,6 +48,7 @@ use crate::{
     config::Settings,
     grip::connection::ConnectionId,
     routes::table::{IdMatch, Query, Shared},
+    telemetry::counters,
     upstream::{Pool, Resolver, welcome::Welcome},
 };
 use headers::Upgrade;
@@ -190,7 +191,9 @@ impl Forwarder {
         let secure = manner.secure;
         let prepared = self.prepare(head, place, manner, &route, client);
         let asking = self.targets(&route, &prepared, &upload);
+        let began = Instant::now();
         let result = hint::watch(&prepared.headers, &route, asking).await;
+        note(&route, &result, began);
         let url = match &result {
             Ok(answer) if answer.instruct || answer.events || answer.upgrade.is_some() => {
                 prepared.url(secure)
@@ -277,6 +280,13 @@ impl Forwarder {
     #[cfg(test)]
     fn idle(&self) -> usize {
         self.pool.idle()
+    }
+}
+
+/// Notes how long the backends of a route took, if they gave an answer.
+fn note<E>(route: &Route, result: &Result<Answer, E>, began: Instant) {
+    if result.is_ok() {
+        counters::answered(&show_route(route), began.elapsed());
     }
 }
 

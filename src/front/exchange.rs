@@ -22,6 +22,7 @@ use super::{
 use crate::{
     hold::{self, Early, Session},
     http1::gate,
+    telemetry::counters::{Count, Family},
 };
 
 /// One request under way.
@@ -81,6 +82,9 @@ impl<'f> Exchange<'f> {
         paused: Option<hold::Paused>,
     ) -> Self {
         let raw = line.early.split_to(head.len).freeze();
+        if paused.is_none() {
+            Count::Received.add(1);
+        }
         let desk = Rc::new(Desk {
             signals: Rc::default(),
             peer,
@@ -168,9 +172,17 @@ impl Desk {
         let end = match (stage, &*self.next.borrow()) {
             (Stage::Broken, _) => End::Broken,
             (_, Some(Next::Hold(_) | Next::HoldLater(_) | Next::Socket(_))) => End::Held,
-            (_, Some(Next::Tunnel(_))) => return,
+            (_, Some(Next::Tunnel(_))) => End::Tunnelled,
             _ => End::Answered,
         };
+        let class = match end {
+            End::Held => "held",
+            _ => class(self.status.get()),
+        };
+        Family::Requests.add(class);
+        if matches!(end, End::Tunnelled) {
+            return;
+        }
         self.tell(end, Some(self.signals.sent.get()));
     }
 
@@ -220,6 +232,18 @@ impl Desk {
                 Turn::Over
             }
         }
+    }
+}
+
+/// The class of a status, for a counter.
+pub(super) fn class(status: Option<u16>) -> &'static str {
+    match status.unwrap_or_default() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "none",
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     grip::connection::{ConnectionId, ConnectionIds},
     hold::{self, Outcome},
     http1::gate,
+    telemetry::counters::Family,
 };
 
 /// What all connections of one thread share.
@@ -158,6 +159,7 @@ impl Front {
         match self.arrival(line).await {
             Arrival::Gone => None,
             Arrival::Fault(fault) => {
+                Family::Requests.add(exchange::class(Some(fault.status())));
                 story::refused(self, peer, &fault);
                 Box::pin(refusal::write(&mut line.socket, &fault)).await;
                 None

@@ -14,6 +14,7 @@
 mod answer;
 mod ask;
 mod date;
+mod early;
 mod gone;
 mod link;
 mod notice;
@@ -26,9 +27,10 @@ mod websocket;
 
 pub use self::{
     date::http_date,
+    early::Early,
     gone::Teller,
     notice::Notices,
-    session::{Early, Outcome, Paused, Retry, Session},
+    session::{Outcome, Paused, Retry, Session},
     start::{Begun, Client, Context, Start, begin},
     websocket::{Knocked, Parked, Start as SocketStart, join, knock},
 };

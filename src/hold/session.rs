@@ -3,7 +3,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    io,
     net::SocketAddr,
     pin::pin,
     task::{Context as TaskContext, Poll},
@@ -11,10 +10,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::net::TcpStream;
 
 use super::{
     answer, ask,
+    early::{Early, Left, write_all},
     gone::Gone,
     link::{Followed, Follower},
     notice::Told,
@@ -25,8 +25,8 @@ use crate::{
     forward::{self, Permit, Priority},
     grip::{format::ResponseFormat, instruct::Response},
     http1::gate::Version,
-    hub::{Event, Held, Prepared, Why, Wire},
-    telemetry::limit::Every,
+    hub::{Event, Held, Prepared, Why},
+    telemetry::{counters::Family, limit::Every},
 };
 
 /// A parked request.
@@ -36,24 +36,6 @@ pub struct Session {
     ending: Ending,
     early: Early,
     told: Option<Told>,
-}
-
-/// Why a hold ended without its shard's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// The client has gone.
-    Gone,
-    /// It sent more than may wait.
-    TooMuch,
-}
-
-/// What a client sent ahead while its request was held.
-#[derive(Debug)]
-pub struct Early {
-    /// The bytes, in order.
-    pub bytes: Vec<u8>,
-    /// Most of them. One more, and the hold ends.
-    pub limit: usize,
 }
 
 /// What becomes of the connection.
@@ -228,7 +210,8 @@ impl Session {
 
     /// Asks the backend how things stand.
     async fn recover(&mut self, why: Why, context: &Context) -> Turn {
-        tracing::debug!(?why, "the backend is asked again");
+        tracing::debug!(why = why.name(), "the backend is asked again");
+        Family::Recoveries.add(why.name());
         let Self {
             held,
             ending,
@@ -300,6 +283,9 @@ impl Session {
             mut told,
         } = self;
         let (cause, mut bytes) = (cause(&turn), held.sent());
+        if !matches!(turn, Turn::Retry(_)) {
+            Family::HoldsEnded.add(cause);
+        }
         let tell = |told: Option<Told>, bytes| {
             if let Some(told) = told {
                 told.end(peer, cause, bytes, context.holder.now());
@@ -425,29 +411,6 @@ fn cause(turn: &Turn) -> &'static str {
     }
 }
 
-impl Early {
-    /// Reads ahead; ready when the client has gone or has sent too much.
-    fn poll_read(&mut self, wire: &impl Wire, context: &mut TaskContext<'_>) -> Poll<Left> {
-        loop {
-            match wire.poll_read_ready(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Left::Gone),
-                Poll::Ready(Ok(())) => {}
-            }
-            let mut buffer = [0; 1024];
-            match wire.try_read(&mut buffer) {
-                Ok(0) => return Poll::Ready(Left::Gone),
-                Ok(read) if self.bytes.len() + read > self.limit => {
-                    return Poll::Ready(Left::TooMuch);
-                }
-                Ok(read) => self.bytes.extend_from_slice(&buffer[..read]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return Poll::Ready(Left::Gone),
-            }
-        }
-    }
-}
-
 impl LongPoll {
     /// What the client gets at the end.
     fn last_word(&self, event: Event) -> Option<Response> {
@@ -485,29 +448,14 @@ impl LongPoll {
     }
 
     async fn finish(&self, answer: &[u8], mut socket: TcpStream, early: Early) -> Outcome {
-        match write_all(&mut socket, answer, STALLED).await {
+        match write_all(&mut socket, answer).await {
             Ok(()) if self.keep_alive => Outcome::Next(socket, early.bytes),
             Ok(()) | Err(_) => Outcome::Over,
         }
     }
 }
 
-/// Writes everything; an error when the peer takes nothing for `stalled`.
-async fn write_all(socket: &mut TcpStream, mut bytes: &[u8], stalled: Duration) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = tokio::time::timeout(stalled, socket.write(bytes)).await??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
 /// An item goes to every long-poll of its channel: one line says it for all of them.
 static UNFIT: Every = Every::new(Duration::from_secs(1));
-
-/// How long a write of an answer may make no progress.
-const STALLED: Duration = Duration::from_mins(1);
 
 static FAILED: Every = Every::new(Duration::from_secs(1));

@@ -92,6 +92,12 @@ impl Directory {
         self.channels.get(name).map(|entry| Arc::clone(&entry))
     }
 
+    /// Names of channels there are now, as many as `most`.
+    pub(super) fn names(&self, most: usize) -> Vec<Arc<str>> {
+        let entries = self.channels.iter().take(most);
+        entries.map(|entry| Arc::clone(entry.key())).collect()
+    }
+
     /// All channels there are now.
     pub(super) fn all(&self) -> Vec<Arc<Channel>> {
         let entries = self.channels.iter();
@@ -243,7 +249,7 @@ impl Channel {
 }
 
 impl State {
-    fn is_deserted(&self) -> bool {
+    pub(super) fn is_deserted(&self) -> bool {
         self.presence.iter().all(|shard| shard.is_empty())
     }
 

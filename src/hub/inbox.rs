@@ -1,13 +1,13 @@
 //! A shard's inbox: what was published for its subscribers and not yet taken by it, and what its
 //! channels want done in the same order.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{directory::Channel, prepared::Prepared};
-use crate::grip::connection::ConnectionId;
+use crate::{grip::connection::ConnectionId, telemetry::counters};
 
 /// An item on its way, with its share of the publish buffer.
 #[derive(Clone, Debug)]
@@ -15,6 +15,18 @@ pub(super) struct Ordered {
     pub(super) item: Arc<Prepared>,
     /// Given back by the last shard that takes the item.
     pub(super) _room: Option<Arc<OwnedSemaphorePermit>>,
+    pub(super) published: Instant,
+}
+
+/// An item on its way to all subscribers of a channel: whoever lets go of it last has made the last
+/// write, and the time that took is noted.
+#[derive(Debug)]
+pub(super) struct Journey(pub(super) Instant);
+
+impl Drop for Journey {
+    fn drop(&mut self) {
+        counters::delivered(self.0.elapsed());
+    }
 }
 
 /// One thing for one shard.
@@ -50,6 +62,7 @@ pub(super) struct Delivery {
     /// The item's number in its channel.
     pub(super) number: u64,
     pub(super) ordered: Ordered,
+    pub(super) journey: Arc<Journey>,
 }
 
 /// Bounded by the publish buffer, of which every item holds its share; the rest is one small entry
@@ -73,6 +86,10 @@ impl Inbox {
 
     pub(super) fn take(&self) -> Vec<News> {
         std::mem::take(&mut self.news.lock())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.news.lock().len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

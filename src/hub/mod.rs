@@ -16,6 +16,7 @@ mod prepared;
 mod shard;
 mod subscriber;
 mod tcp;
+mod unheard;
 mod wheel;
 
 #[cfg(test)]
@@ -37,7 +38,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::{
     directory::{Channel, Directory, State},
-    inbox::{Delivery, News, Ordered},
+    inbox::{Delivery, Journey, News, Ordered},
+    unheard::{Miss, Unheard},
 };
 pub use self::{
     held::{Held, Holder},
@@ -54,7 +56,7 @@ use crate::{
         item::Entry,
         sequence::{IdCache, Verdict, WhyDropped},
     },
-    telemetry::counters,
+    telemetry::counters::{Count, Family},
 };
 
 /// The channels of the whole process. Shared by all threads.
@@ -70,6 +72,7 @@ pub struct Hub {
     capacity: usize,
     patience: Duration,
     began: Instant,
+    unheard: Unheard,
 }
 
 /// What channels go by.
@@ -132,6 +135,7 @@ impl Hub {
             capacity,
             patience,
             began: Instant::now(),
+            unheard: Unheard::new(),
         }
     }
 
@@ -142,7 +146,7 @@ impl Hub {
     /// [`Busy`] when there was no room in time; nothing was published.
     pub async fn publish(&self, entries: Vec<Entry>) -> Result<Vec<Receipt>, Busy> {
         let room = self.reserve(&entries).await?;
-        counters::ITEMS.add(entries.len() as u64);
+        Count::Items.add(entries.len() as u64);
         Ok(self.sequence(entries, Some(room), self.began.elapsed()))
     }
 
@@ -208,10 +212,11 @@ impl Hub {
             .min(self.capacity);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let permit = Arc::clone(&self.room).acquire_many_owned(bytes);
-        match tokio::time::timeout(self.patience, permit).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Busy),
+        if let Ok(Ok(permit)) = tokio::time::timeout(self.patience, permit).await {
+            return Ok(permit);
         }
+        Count::PublishesBusy.add(1);
+        Err(Busy)
     }
 
     /// Gives each item its place in its channels and puts it into the inboxes; the shards are woken
@@ -236,6 +241,7 @@ impl Hub {
                     let ordered = Ordered {
                         item: Arc::new(Prepared::new(item)),
                         _room: share.map(Arc::new),
+                        published: Instant::now(),
                     };
                     let names = ordered.item.item().channels.iter();
                     let receipts = names
@@ -263,9 +269,12 @@ impl Hub {
         if let Some(id) = &item.id
             && self.is_repeated(name, id, now)
         {
+            Family::Dropped.add("duplicate");
             return Receipt::unsent(Status::Duplicate);
         }
         let Some(channel) = self.directory.find(name) else {
+            Count::Unheard.add(1);
+            self.unheard.missed(name, Miss::Nobody, &self.directory);
             return Receipt::unsent(Status::NoSubscribers);
         };
         let mut state = channel.lock();
@@ -279,16 +288,33 @@ impl Hub {
             connections = if index == 0 { sent } else { connections };
         }
         self.directory.arm(&channel, &mut state);
+        let is_deserted = state.is_deserted();
         drop(state);
+        if connections > 0 {
+            self.unheard.heard(name);
+        }
         match verdict {
-            Verdict::Sent if connections == 0 => Receipt::unsent(Status::NoSubscribers),
+            Verdict::Sent if connections == 0 => {
+                Count::Unheard.add(1);
+                // A long-poll's client is likely to be back.
+                if !is_deserted {
+                    self.unheard.missed(name, Miss::OtherForms, &self.directory);
+                }
+                Receipt::unsent(Status::NoSubscribers)
+            }
             Verdict::Sent => Receipt {
                 status: Status::Sent,
                 connections,
             },
             Verdict::Waiting => Receipt::unsent(Status::Waiting),
-            Verdict::Dropped(WhyDropped::SamePrevId) => Receipt::unsent(Status::SamePrevId),
-            Verdict::Dropped(WhyDropped::Full) => Receipt::unsent(Status::TooManyWaiting),
+            Verdict::Dropped(WhyDropped::SamePrevId) => {
+                Family::Dropped.add("same-prev-id");
+                Receipt::unsent(Status::SamePrevId)
+            }
+            Verdict::Dropped(WhyDropped::Full) => {
+                Family::Dropped.add("too-many-waiting");
+                Receipt::unsent(Status::TooManyWaiting)
+            }
         }
     }
 
@@ -316,6 +342,7 @@ impl Hub {
         let messages = formats.message.is_some();
         state.published += 1;
         let mut connections = 0;
+        let mut journey = None;
         for (shard, presence) in state.presence.iter().enumerate() {
             let here = u32::from(responses) * presence.responses
                 + u32::from(streams) * presence.streams
@@ -328,6 +355,9 @@ impl Hub {
                     index: presence.index,
                     number: state.published,
                     ordered: ordered.clone(),
+                    journey: Arc::clone(
+                        journey.get_or_insert_with(|| Arc::new(Journey(ordered.published))),
+                    ),
                 }));
             }
         }
@@ -363,6 +393,16 @@ impl Hub {
         for (inbox, _) in self.inboxes.iter().zip(woken).filter(|(_, woken)| **woken) {
             inbox.bell.notify_one();
         }
+    }
+
+    /// Items that wait in the shards' inboxes, one for each shard.
+    pub fn queued_items(&self) -> usize {
+        self.inboxes.iter().map(|inbox| inbox.len()).sum()
+    }
+
+    /// Bytes that are published and not yet taken by every shard.
+    pub fn queued_bytes(&self) -> usize {
+        self.capacity.saturating_sub(self.room.available_permits())
     }
 
     /// Channels with subscribers now, and those that linger.

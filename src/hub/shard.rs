@@ -12,6 +12,7 @@ mod pass;
 mod recovery;
 mod slow;
 mod socket;
+mod tally;
 mod timers;
 
 use std::{rc::Rc, sync::Arc, time::Duration};
@@ -19,7 +20,10 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 use slab::Slab;
 
-use self::pass::Pass;
+use self::{
+    pass::Pass,
+    tally::{holds, subscriptions},
+};
 use super::{
     directory::{Channel, Directory, State},
     inbox::{Inbox, News},
@@ -182,6 +186,7 @@ impl<W: Wire> Shard<W> {
         self.pass_time(now);
         let serial = self.next_serial();
         let subscriber = Subscriber::new(serial, ask.mode, ask.framing, self.now);
+        holds(ask.mode).add(1);
         let slot = narrow(self.subscribers.insert(subscriber));
         self.settle(slot, &ask);
         for (name, standing) in ask.channels {
@@ -197,6 +202,10 @@ impl<W: Wire> Shard<W> {
         let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
             return;
         };
+        if subscriber.mode != ask.mode {
+            holds(subscriber.mode).sub(1);
+            holds(ask.mode).add(1);
+        }
         subscriber.mode = ask.mode;
         subscriber.outlet.frame(ask.framing);
         subscriber.alarm = alarm;
@@ -250,6 +259,7 @@ impl<W: Wire> Shard<W> {
                 presence.index = narrow(channels.insert(Local::new(channel)));
             }
             *presence.count(mode) += 1;
+            subscriptions(mode).add(1);
             let careful = standing.is_some();
             let members = channels[presence.index as usize].members(mode, careful);
             let position = narrow(members.len());
@@ -271,6 +281,7 @@ impl<W: Wire> Shard<W> {
     /// Lets a request go; its socket comes back if it had one here.
     pub(super) fn leave(&mut self, slot: u32) -> Option<W> {
         let mut subscriber = self.subscribers.try_remove(slot as usize)?;
+        holds(subscriber.mode).sub(1);
         for subscription in std::mem::take(&mut subscriber.subscriptions) {
             self.part(subscription, subscriber.mode);
         }
@@ -311,6 +322,7 @@ impl<W: Wire> Shard<W> {
             }
             let presence = &mut state.presence[*index];
             *presence.count(mode) -= 1;
+            subscriptions(mode).sub(1);
             if presence.is_empty() {
                 channels.remove(place as usize);
             }
@@ -402,6 +414,7 @@ impl<W: Wire> Shard<W> {
         if !self.flush(until) {
             return Progress::More;
         }
+        self.pass.carried.clear();
         self.ring();
         if self.inbox.is_empty() && !self.has_work() {
             Progress::Idle(self.next_due())

@@ -81,6 +81,19 @@ pub enum Why {
     Update,
 }
 
+impl Why {
+    /// In a word, for the log and its counter.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Hint => "hint",
+            Self::Slow => "slow",
+            Self::Timer => "timer",
+            Self::Update => "update",
+        }
+    }
+}
+
 impl Event {
     /// What the subscriber does with items from then on; `None`: what it did before.
     fn phase(&self) -> Option<Phase> {

@@ -377,6 +377,7 @@ fn a_channel_is_told_of_one_time_once() {
             let ordered = super::Ordered {
                 item: Arc::new(super::Prepared::new(item.clone())),
                 _room: None,
+                published: std::time::Instant::now(),
             };
             let now = ms(round * 1000);
             state

@@ -66,7 +66,7 @@ impl Sink {
             None => io::stderr().write_all(&lines),
         };
         if written.is_err() {
-            let count = lines.iter().filter(|byte| **byte == b'\n').count();
+            let count = memchr::memchr_iter(b'\n', &lines).count();
             UNWRITTEN.fetch_add(count as u64, Ordering::Relaxed);
         }
         written

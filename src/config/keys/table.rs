@@ -453,14 +453,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "metrics",
-        "port",
-        Slot::Metrics(|s| &mut s.metrics.port),
+        "proxy_port",
+        Slot::Metrics(|s| &mut s.metrics.proxy_port),
         "a port that serves nothing but metrics; a bare port: every IPv4 address; empty: none",
     ),
     key(
         "metrics",
-        "prefix",
-        Slot::Text(|s| &mut s.metrics.prefix),
+        "proxy_prefix",
+        Slot::Text(|s| &mut s.metrics.proxy_prefix),
         "stands on that port before the five names that Pushpin has, too",
     ),
     key(
@@ -473,6 +473,6 @@ pub const KEYS: &[Key] = &[
         "metrics",
         "handler_prefix",
         Slot::Text(|s| &mut s.metrics.handler_prefix),
-        "the same as metrics.prefix, on metrics.handler_port",
+        "the same as metrics.proxy_prefix, on metrics.handler_port",
     ),
 ];

@@ -208,8 +208,8 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         "stats_connections_max_ttl",
         Shipped(&["", "60"], STATS),
     ),
-    ("proxy", "prometheus_port", Same("metrics.port")),
-    ("proxy", "prometheus_prefix", Same("metrics.prefix")),
+    ("proxy", "prometheus_port", Same("metrics.proxy_port")),
+    ("proxy", "prometheus_prefix", Same("metrics.proxy_prefix")),
     ("proxy", "ipc_file_mode", Group(NONE, SOCKETS)),
     (
         "proxy",

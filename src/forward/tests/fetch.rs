@@ -130,7 +130,10 @@ async fn hosts_elsewhere_are_asked_directly() {
         let link = format!("http://localhost:{port}/in/x");
         let fetch = Fetch::get(&home, home.url.join(&link).unwrap());
         let answer = lost().fetch(&fetch).await.unwrap();
-        assert_eq!(answer.backend(), format!("localhost:{port}"));
+        assert_eq!(
+            show_backend(&answer.route, answer.target),
+            format!("localhost:{port}")
+        );
         assert_eq!(read_all(answer.body).await.unwrap(), "ok");
         let request = seen.borrow()[0][0].clone();
         let start = format!("GET /in/x HTTP/1.1\r\nHost: localhost:{port}\r\n");

@@ -37,7 +37,7 @@ use crate::{
         ws_events::{Close, Message},
     },
     hub::{Event, Held, Wire},
-    telemetry::limit::Every,
+    telemetry::{counters::Family, limit::Every},
     websocket::{
         deflate::Agreed,
         fault::Fault,
@@ -151,6 +151,7 @@ impl Parked {
         let Socket {
             told, cause, sent, ..
         } = &*self.socket;
+        Family::HoldsEnded.add(cause);
         if let Some(told) = told {
             told.end(peer, cause, *sent, context.holder.now());
         }
@@ -314,7 +315,8 @@ impl Parked {
             }
             Event::Refresh => drop(talk.refresh(out)),
             Event::Recover(why) => {
-                tracing::debug!(?why, "the backend is asked again");
+                tracing::debug!(why = why.name(), "the backend is asked again");
+                Family::Recoveries.add(why.name());
                 // What cannot be asked for again is lost, and the rest may go out.
                 *recovery = if talk.refresh(out) {
                     Recovery::Asked

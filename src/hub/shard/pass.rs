@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
-use super::{Event, Local, Member, Shard, narrow};
+use super::{Event, Local, Member, Shard, narrow, tally::delivered};
 use crate::{
     grip::{
         connection::ConnectionId,
@@ -18,7 +18,7 @@ use crate::{
     hub::{
         careful::Kept,
         directory::Channel,
-        inbox::{Delivery, News},
+        inbox::{Delivery, Journey, News},
         outlet::{Wire, Written},
         piece::Piece,
         subscriber::{Phase, Subscriber, Why},
@@ -34,6 +34,8 @@ pub(super) struct Pass {
     touched: Vec<u32>,
     /// How many of them are done.
     done: usize,
+    /// Items that this pass writes: let go of when it is over.
+    pub(super) carried: Vec<Arc<Journey>>,
     /// News taken from the inbox and not yet noted.
     taken: VecDeque<News>,
 }
@@ -155,6 +157,7 @@ impl<W: Wire> Shard<W> {
         }
         for next in &run {
             self.note_careful(place, next);
+            self.pass.carried.push(Arc::clone(&next.journey));
         }
         run.len()
     }
@@ -209,6 +212,7 @@ impl<W: Wire> Shard<W> {
         };
         let last = piece.last;
         let piece = pass.piece(piece);
+        let mut reached = 0;
         for member in local.plain(mode) {
             if member.since >= first.number {
                 continue;
@@ -219,6 +223,7 @@ impl<W: Wire> Shard<W> {
             match subscriber.phase {
                 Phase::Open => {
                     pass.add(piece, member.slot, subscriber);
+                    reached += run.len() as u64;
                     if last {
                         subscriber.end();
                     }
@@ -231,6 +236,9 @@ impl<W: Wire> Shard<W> {
                 }
                 Phase::Closing | Phase::Over => {}
             }
+        }
+        if !last {
+            delivered(mode, reached);
         }
     }
 
@@ -281,6 +289,16 @@ impl<W: Wire> Shard<W> {
 
     /// Carries out what was decided for one subscriber.
     pub(super) fn carry_out(&mut self, slot: u32, place: u32, kept: Kept, decision: &Decision) {
+        match decision {
+            Decision::Answer { .. } => delivered(Mode::Response, 1),
+            Decision::Append { .. } => delivered(Mode::Stream, 1),
+            Decision::Send { .. } => delivered(Mode::Message, 1),
+            Decision::Ask(_)
+            | Decision::End
+            | Decision::Pass
+            | Decision::Recover(_)
+            | Decision::Skip(_) => {}
+        }
         match decision {
             Decision::Answer { body } => {
                 let body = body.clone();

@@ -16,7 +16,10 @@ use crate::{
         outlet::Wire,
         subscriber::{Event, Overflow, Phase},
     },
-    telemetry::{counters, limit::Every},
+    telemetry::{
+        counters::{Count, Family},
+        limit::Every,
+    },
 };
 
 impl<W: Wire> Shard<W> {
@@ -29,7 +32,7 @@ impl<W: Wire> Shard<W> {
         match subscriber.overflow {
             Overflow::Latest => {
                 subscriber.outlet.keep_latest();
-                counters::SLOW_LATEST.add(1);
+                Count::SlowLatest.add(1);
                 tell(&LATEST, peer, "kept only the newest item of each channel");
             }
             Overflow::Recover if subscriber.recovers && subscriber.phase == Phase::Open => {
@@ -40,7 +43,7 @@ impl<W: Wire> Shard<W> {
                     careful.stand_back(one);
                 }
                 careful.when_clear = true;
-                counters::SLOW_RECOVERED.add(1);
+                Count::SlowRecovered.add(1);
                 tell(
                     &RECOVERED,
                     peer,
@@ -67,7 +70,7 @@ impl<W: Wire> Shard<W> {
             } else {
                 subscriber.tell(Event::Overflow);
             }
-            counters::SLOW_CLOSED.add(1);
+            Count::SlowClosed.add(1);
             tell(&CLOSED, peer, "closed");
         }
     }
@@ -83,7 +86,7 @@ impl<W: Wire> Shard<W> {
         }
         let peer = subscriber.outlet.wire().and_then(Wire::peer);
         subscriber.tell(Event::Overflow);
-        counters::SLOW_STALLED.add(1);
+        Count::SlowStalled.add(1);
         if let Some(left_out) = STALLED.hit(Instant::now()) {
             tracing::warn!(
                 client.addr = peer.map(tracing::field::display),
@@ -108,6 +111,7 @@ fn tell(kind: &Every, peer: Option<SocketAddr>, what: &str) {
 
 /// Tells that an item was left out for one subscriber.
 pub(super) fn tell_skipped(channels: &[String], why: &Unfit) {
+    Family::Dropped.add("unfit");
     if let Some(left_out) = SKIPPED.hit(Instant::now()) {
         let left_out = (left_out > 0).then_some(left_out);
         let channels = channels.join(", ");
