@@ -5,6 +5,8 @@ mod table;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
+
 pub use self::table::KEYS;
 use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings};
 
@@ -44,6 +46,8 @@ pub(super) enum Slot {
         fn(&mut Settings) -> &mut bool,
         bool,
     ),
+    /// Ranges of addresses.
+    Networks(fn(&mut Settings) -> &mut Vec<IpNet>),
     /// Words, separated by commas.
     Words(fn(&mut Settings) -> &mut Vec<String>),
     /// Lines, separated by line ends.

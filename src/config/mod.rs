@@ -15,6 +15,8 @@ mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
+
 pub use self::{
     fault::{Fault, Severity},
     load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
@@ -110,6 +112,12 @@ pub struct Proxy {
     pub accept_x_forwarded_protocol: bool,
     /// Tell backends the client's protocol when it is TLS.
     pub set_x_forwarded_protocol: SetForwardedProtocol,
+    /// Where proxies in front of gripd are. When there are any, only what comes from them may say
+    /// who the client is; the headers by which others say it are removed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Tell backends of the client in `Forwarded` (RFC 7239), too. Default false: it is passed on
+    /// as it came.
+    pub set_forwarded: bool,
     /// What becomes of `X-Forwarded-For`.
     pub x_forwarded_for: ForwardedFor,
     /// The same for trusted clients.

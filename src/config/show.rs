@@ -43,6 +43,7 @@ impl Key {
                 let only_ports = *is_default(settings);
                 list(addresses(at(settings), only_ports))
             }
+            Slot::Networks(at) => list(at(settings).iter().map(ToString::to_string).collect()),
             Slot::Words(at) => list(at(settings).clone()),
             Slot::Overflow(at) => quoted(at(settings).name()),
             Slot::Protocol(at) => quoted(match at(settings) {
@@ -75,6 +76,7 @@ impl Key {
             Slot::File(_) => "path of a file".into(),
             Slot::Folder(_) => "path of a folder".into(),
             Slot::Addresses(..) => "list of addresses".into(),
+            Slot::Networks(_) => "list of address ranges".into(),
             Slot::Words(_) => "list of words".into(),
             Slot::Lines(_) => "list of route lines".into(),
             Slot::Overflow(_) => OnOverflow::NAMES.map(|name| format!("`{name}`")).join(", "),

@@ -304,6 +304,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
             "gripd.toml:8:1: unknown key proxy.http_port; did you mean http in [listen]?",
             "gripd.toml:9:1: unknown key proxy.workers; allowed in [proxy]: debug, \
              auto_cross_origin, accept_x_forwarded_protocol, set_x_forwarded_protocol, \
+             trusted_proxies, set_forwarded, \
              x_forwarded_for, x_forwarded_for_trusted, orig_headers_need_mark, \
              accept_pushpin_route, cdn_loop",
             "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \

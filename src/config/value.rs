@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
 use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings, keys::Slot};
 
 /// What a source says about one key.
@@ -36,6 +38,7 @@ pub(super) fn store(
             *at(settings) = addresses;
             *is_default(settings) = bare_ports;
         }
+        Slot::Networks(at) => *at(settings) = networks(&value.words())?,
         Slot::Words(at) => *at(settings) = value.words(),
         Slot::Lines(at) => *at(settings) = value.lines(),
         Slot::Forwarded(at) => *at(settings) = forwarded_for(&value.words())?,
@@ -75,7 +78,11 @@ fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Re
         Slot::Folder(at) => *at(settings) = base.join(text),
         Slot::Overflow(at) => *at(settings) = overflow(text)?,
         Slot::Protocol(at) => *at(settings) = protocol(text)?,
-        Slot::Addresses(..) | Slot::Words(_) | Slot::Lines(_) | Slot::Forwarded(_) => {}
+        Slot::Addresses(..)
+        | Slot::Networks(_)
+        | Slot::Words(_)
+        | Slot::Lines(_)
+        | Slot::Forwarded(_) => {}
     }
     Ok(())
 }
@@ -115,6 +122,17 @@ impl Value {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// `10.0.0.0/8`, `fd00::/8`, or a single address.
+fn networks(words: &[String]) -> Result<Vec<IpNet>, String> {
+    let network = |word: &String| {
+        let single = || word.parse().ok().map(|ip: IpAddr| IpNet::from(ip));
+        word.parse().ok().or_else(single).ok_or_else(|| {
+            format!("{word} is no range of addresses such as 10.0.0.0/8 or fd00::/8")
+        })
+    };
+    words.iter().map(network).collect()
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

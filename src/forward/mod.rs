@@ -171,7 +171,7 @@ impl Forwarder {
         let place = Place::of(&head);
         let manner = Manner {
             upgrade: Upgrade::of(&head),
-            secure: forwarded::is_secure(&self.settings.proxy, client.secure, &head.headers),
+            secure: forwarded::is_secure(&self.settings.proxy, client, &head.headers),
             trusted: self.trust.covers(&head.headers),
         };
         let Some(route) = self.route(&head, &place, &manner) else {

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Version, header, request};
 
 use super::{
     Cause, Client, Events, Forwarder, Location, Upload, UploadError,
-    forwarded::{addresses, protocol},
+    forwarded::{addresses, element, protocol, strip_claims},
     headers::{self, Framing, Headers, Upgrade},
     last,
     place::{self, Place},
@@ -67,6 +67,7 @@ impl Forwarder {
         } = manner;
         let trailers = headers::accepts_trailers(&head.headers);
         let mut headers = Headers::of(&head.headers);
+        strip_claims(&mut headers, proxy, client.addr);
         headers.apply_route(&route.headers);
         // A trusted client has marked them already.
         if !(trusted && route.orig_headers) {
@@ -96,6 +97,9 @@ impl Forwarder {
             proxy.x_forwarded_for
         };
         addresses(&mut headers, rule, client.addr);
+        if proxy.set_forwarded {
+            element(&mut headers, &place.authority, secure, client.addr);
+        }
         Prepared {
             path: place.rewritten(route),
             query: head.uri.query().map(str::to_owned),

@@ -120,6 +120,18 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "proxy",
+        "trusted_proxies",
+        Slot::Networks(|s| &mut s.proxy.trusted_proxies),
+        "ranges of the proxies in front, which alone may tell of clients (X-Forwarded-*, Forwarded)",
+    ),
+    key(
+        "proxy",
+        "set_forwarded",
+        Slot::Bool(|s| &mut s.proxy.set_forwarded),
+        "tell backends of the client in Forwarded, too (RFC 7239)",
+    ),
+    key(
+        "proxy",
         "x_forwarded_for",
         Slot::Forwarded(|s| &mut s.proxy.x_forwarded_for),
         "what becomes of X-Forwarded-For: truncate:N, append",
