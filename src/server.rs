@@ -16,6 +16,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use sd_notify::NotifyState;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -122,8 +123,10 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         cores.push(thread.spawn(move || core.run(clients, control))?);
     }
     ready.store(true, Ordering::Release);
+    tell_systemd(&[NotifyState::Ready]);
     runtime.block_on(signals.stop(reloader.as_ref()));
     ready.store(false, Ordering::Release);
+    tell_systemd(&[NotifyState::Stopping]);
     let before = open.load(Ordering::Acquire);
     tracing::info!(connections = before, grace = ?settings.timeouts.drain, "stopping");
     let _ = stop.send(true);
@@ -372,6 +375,13 @@ fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Re
         source.clone(),
         Arc::clone(routes),
     )?))
+}
+
+/// Tells systemd, where it has started gripd and asked to be told (`NOTIFY_SOCKET`).
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!("systemd cannot be told (NOTIFY_SOCKET): {error}");
+    }
 }
 
 /// The signals gripd acts on.

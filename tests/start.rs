@@ -12,7 +12,7 @@ mod support;
 use std::{
     fs::{self, Permissions},
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::UnixDatagram},
     process::Output,
     sync::{Mutex, mpsc},
 };
@@ -243,6 +243,29 @@ fn a_hold_that_begins_while_it_stops_ends_properly() {
     assert_eq!(stream.response().text(), "hi\n");
     assert_eq!(poll.response().text(), "hi\n");
     assert_eq!(gripd.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
+    let folder = std::env::temp_dir().join(format!("gripd-notify-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 100];
+        let length = socket.recv(&mut buffer).expect("systemd is told");
+        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
+    };
+    let mut gripd = Gripd::start(|c| {
+        c.route("* test")
+            .var("NOTIFY_SOCKET", path.to_str().unwrap())
+    });
+    assert_eq!(told(), "READY=1");
+    gripd.signal("TERM");
+    assert_eq!(told(), "STOPPING=1");
+    assert_eq!(gripd.wait_exit().code(), Some(0));
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

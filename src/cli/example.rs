@@ -21,6 +21,8 @@ pub(super) enum Example {
     Config,
     /// A docker-compose.yml.
     Compose,
+    /// A unit file of systemd.
+    Unit,
     /// A page (Markdown) of every setting: type, default, environment variable, flag.
     Settings,
 }
@@ -31,6 +33,7 @@ pub(super) fn run(example: Example) -> ExitCode {
         Example::Routes => include_str!("../../routes.example").to_owned(),
         Example::Config => include_str!("../../gripd.example.toml").to_owned(),
         Example::Compose => include_str!("../../docker-compose.yml").to_owned(),
+        Example::Unit => include_str!("../../examples/systemd/gripd.service").to_owned(),
         Example::Settings => settings_page(),
     };
     write_out(&text).err().unwrap_or(ExitCode::SUCCESS)
