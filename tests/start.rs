@@ -248,7 +248,7 @@ fn a_hold_that_begins_while_it_stops_ends_properly() {
 #[test]
 fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
     let folder = std::env::temp_dir().join(format!("gripd-notify-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).unwrap();
     let path = folder.join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -265,7 +265,7 @@ fn systemd_is_told_when_it_is_ready_and_when_it_stops() {
     gripd.signal("TERM");
     assert_eq!(told(), "STOPPING=1");
     assert_eq!(gripd.wait_exit().code(), Some(0));
-    std::fs::remove_dir_all(folder).unwrap();
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -15,8 +15,9 @@ mod open;
 mod talk;
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     net::SocketAddr,
+    pin::Pin,
     task::{Context as TaskContext, Poll},
     time::Duration,
 };
@@ -33,10 +34,11 @@ use super::{ask, start::Context, terms::Terms};
 use crate::{
     grip::{
         extension::{Grip, Sorted},
+        filter,
         over_http::{End, Output},
         ws_events::{Close, Message},
     },
-    hub::{Event, Held, Wire},
+    hub::{Event, Held, Question, Wire},
     telemetry::limit::Every,
     websocket::{
         deflate::Agreed,
@@ -91,9 +93,17 @@ pub struct Parked {
     socket: Box<Socket>,
 }
 
+/// A filter's question under way.
+type Asking<'c> = Pin<Box<dyn Future<Output = Replied> + 'c>>;
+
+/// A filter's question, and what the backend has said.
+type Replied = (filter::Ask, ask::Reply);
+
 /// What a parked WebSocket is woken by.
 enum Happened {
     Event(Event),
+    /// A filter's question has its answer.
+    Replied(Box<Replied>),
     /// Bytes have come.
     Read,
     /// The client has gone.
@@ -123,11 +133,18 @@ impl Parked {
         self.act(context);
         self.understand();
         self.act(context);
-        while !self.is_over() {
+        let mut asking = None;
+        while !self.socket.talk.is_over() {
             self.arm();
-            match self.next(context).await {
-                // Boxed, so that a parked WebSocket has not its size.
-                Happened::Event(event) => Box::pin(self.on_event(event, context)).await,
+            match self.next(&mut asking, context).await {
+                Happened::Event(Event::Ask(question)) => {
+                    asking = Some(self.ask(*question, context));
+                }
+                Happened::Event(event) => self.on_event(event, context),
+                Happened::Replied(replied) => {
+                    asking = None;
+                    self.replied(*replied);
+                }
                 Happened::Read => self.understand(),
                 // Nobody is left, and there is nothing to wait for.
                 Happened::Gone if self.held.is_none() => break,
@@ -144,14 +161,18 @@ impl Parked {
         self.hang_up();
     }
 
-    fn is_over(&self) -> bool {
-        self.socket.talk.is_over()
-    }
-
     /// Waits for what comes next.
-    async fn next(&mut self, context: &Context) -> Happened {
+    async fn next(&mut self, asking: &mut Option<Asking<'_>>, context: &Context) -> Happened {
         if self.held.is_some() {
-            return poll_fn(|cx| self.poll(cx)).await;
+            return poll_fn(|cx| {
+                if let Some(asking) = asking
+                    && let Poll::Ready(replied) = asking.as_mut().poll(cx)
+                {
+                    return Poll::Ready(Happened::Replied(Box::new(replied)));
+                }
+                self.poll(cx)
+            })
+            .await;
         }
         // Only the backend is left to be told, sooner or later.
         let Socket { talk, out, .. } = &mut *self.socket;
@@ -270,8 +291,24 @@ impl Parked {
         }
     }
 
+    /// Asks the backend what a filter wants to know. The client is served meanwhile.
+    fn ask<'c>(&self, question: Question, context: &'c Context) -> Asking<'c> {
+        let terms = self.socket.terms.clone();
+        let last = self.held.as_ref().map(Held::last_ids).unwrap_or_default();
+        Box::pin(async move {
+            let reply = ask::ask(&question, &terms, last, context).await;
+            (question.ask, reply)
+        })
+    }
+
+    fn replied(&self, (ask, reply): Replied) {
+        if let Some(held) = &self.held {
+            held.answer(ask, &reply.as_reply());
+        }
+    }
+
     /// The shard has something to say.
-    async fn on_event(&mut self, event: Event, context: &Context) {
+    fn on_event(&mut self, event: Event, context: &Context) {
         let Self {
             held: Some(held),
             socket,
@@ -309,11 +346,9 @@ impl Parked {
                 let code = code.map(|code| u16::try_from(code).unwrap_or_default());
                 talk.publish_close(Close { code, reason }, out);
             }
-            Event::Ask(question) => {
-                let reply = ask::ask(&question, &socket.terms, held.last_ids(), context).await;
-                held.answer(question.ask, &reply.as_reply());
-            }
             Event::Overflow => self.end_client(None),
+            // Asked before it came here.
+            Event::Ask(_) => {}
             Event::Answer { .. }
             | Event::Broken
             | Event::Ended

@@ -171,43 +171,47 @@ fn relay(
     let target = client.route.targets.get(client.target);
     // The built-in backends are gripd's own: nobody has to set anything right.
     let is_foreign = target.is_some_and(|target| target.over_http);
-    let sentence = format!(
-        "the backend answered {} to a WebSocket over HTTP (over_http) with no WebSocket events: if \
-         it speaks WebSocket itself, give that path a line of its own without over_http, such as \
-         *,path_beg=/cable HOST:PORT",
-        response.code
-    );
-    if is_foreign {
-        context.notices.no_events(client.route, &sentence);
-    }
-    if client.debug && is_foreign {
-        let body = Bytes::from(format!("{sentence}\n"));
-        let kind = Header {
-            name: "Content-Type".into(),
-            value: Bytes::from_static(b"text/plain"),
-        };
-        let is_body = |header: &Header| header.name.eq_ignore_ascii_case("content-type");
-        let mut headers: Vec<_> = headers
-            .iter()
-            .filter(|one| !is_body(one))
-            .cloned()
-            .collect();
-        headers.push(kind);
-        let response = Response {
-            headers,
-            body,
-            ..response
-        };
-        return Knocked::Answer {
-            response,
-            rest: None,
-        };
-    }
-    let response = Response {
+    let mut response = Response {
         headers: headers.to_vec(),
         ..response
     };
+    if is_foreign && !is_refusal(response.code) {
+        let sentence = format!(
+            "the backend answered {} to a WebSocket over HTTP (over_http) with no WebSocket \
+             events: if it speaks WebSocket itself, give that path a line of its own without \
+             over_http, such as *,path_beg=/cable HOST:PORT",
+            response.code
+        );
+        context.notices.no_events(client.route, &sentence);
+        if client.debug && rest.is_none() {
+            append(&mut response, &sentence);
+        }
+    }
     Knocked::Answer { response, rest }
+}
+
+/// Is this what a backend that does speak WebSocket over HTTP says to a client it will not have, or
+/// not now?
+fn is_refusal(code: u16) -> bool {
+    matches!(code, 300..=399 | 401 | 407 | 429 | 500..=599)
+}
+
+/// Puts a sentence behind a text; what is no text stays as it is.
+fn append(response: &mut Response, sentence: &str) {
+    let is_kind = |header: &&Header| header.name.eq_ignore_ascii_case("Content-Type");
+    let kind = response.headers.iter().find(is_kind);
+    if kind.is_some_and(|kind| !kind.value.to_ascii_lowercase().starts_with(b"text/")) {
+        return;
+    }
+    if kind.is_none() {
+        response.headers.push(Header {
+            name: "Content-Type".into(),
+            value: Bytes::from_static(b"text/plain"),
+        });
+    }
+    let own = response.body.strip_suffix(b"\n").unwrap_or(&response.body);
+    let between: &[u8] = if own.is_empty() { b"" } else { b"\n" };
+    response.body = [own, between, sentence.as_bytes(), b"\n"].concat().into();
 }
 
 /// A WebSocket that the backend has taken: it is subscribed from here on. `first`: what is to be
