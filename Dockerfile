@@ -16,6 +16,8 @@ LABEL org.opencontainers.image.title="gripd" \
       org.opencontainers.image.description="A push proxy (GRIP) in front of any web backend" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /gripd /usr/local/bin/gripd
+# By these names it is Pushpin's programs: for scripts, and for `docker exec`.
+RUN ln -s gripd /usr/local/bin/pushpin && ln -s gripd /usr/local/bin/pushpin-publish
 USER 1001:1001
 # Clients, and the control port. ZeroMQ's ports 5560, 5562 and 5563 have nobody behind them.
 EXPOSE 7999 5561

@@ -21,6 +21,7 @@ pub use self::{
     fault::{Fault, Severity},
     load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
     show::{Shown, quoted},
+    value::{duration, size},
 };
 
 pub use crate::grip::overflow::OnOverflow;

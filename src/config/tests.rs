@@ -478,7 +478,7 @@ fn durations_and_sizes() {
         ("1y", None),
         ("s", None),
     ] {
-        assert_eq!(value::duration(text), expected, "{text:?}");
+        assert_eq!(duration(text), expected, "{text:?}");
     }
     for (text, expected) in [
         ("64KiB", Some(65_536)),
@@ -489,7 +489,7 @@ fn durations_and_sizes() {
         ("1.5MiB", None),
         ("99999999999GiB", None),
     ] {
-        assert_eq!(value::size(text), expected, "{text:?}");
+        assert_eq!(size(text), expected, "{text:?}");
     }
 }
 
@@ -499,10 +499,10 @@ proptest! {
         // The nanosecond is the unit of a Duration; a week holds fewer of them than a float's 2^53.
         for unit in [1, 1_000_000, 1_000_000_000] {
             let time = Duration::from_nanos(nanos / unit * unit);
-            prop_assert_eq!(value::duration(&value::duration_text(time)), Some(time));
+            prop_assert_eq!(duration(&value::duration_text(time)), Some(time));
         }
         for bytes in [bytes, bytes >> 10 << 10, bytes >> 30 << 30] {
-            prop_assert_eq!(value::size(&value::size_text(bytes)), Some(bytes));
+            prop_assert_eq!(size(&value::size_text(bytes)), Some(bytes));
         }
     }
 }

@@ -154,8 +154,8 @@ fn number<T: Copy + FromStr + PartialOrd + Display>(
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
-/// `500ms`, `2s`, `5m`, `1h`, `1d`, or a number of seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// Reads a time: `500ms`, `2s`, `5m`, `1h`, `1d`, or a number of seconds.
+pub fn duration(text: &str) -> Option<Duration> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -171,8 +171,8 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * unit).ok()
 }
 
-/// `64KiB`, `1MiB`, `2GiB`, `10kB`, or a number of bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+/// Reads a size: `64KiB`, `1MiB`, `2GiB`, `10kB`, or a number of bytes.
+pub fn size(text: &str) -> Option<u64> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -90,6 +90,14 @@ impl Setup {
         self
     }
 
+    /// By another name, a link to the program.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        let link = self.dir.join(name);
+        std::os::unix::fs::symlink(&self.program, &link).expect("a link to the program");
+        self.program = link;
+        self
+    }
+
     /// A file in the folder gripd is started in.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         fs::write(self.dir.join(name), text).expect("a file for the test");
