@@ -26,7 +26,7 @@ pub fn run() -> ExitCode {
     let line = Line::parse_from(arguments);
     let mut flags = line.sources.flags();
     if in_image {
-        if matches!(line.command, Some(Command::Health)) {
+        if matches!(line.command, Some(Command::Health { .. })) {
             image::adopt(&mut flags);
         }
         match image::from_environment(env::var_os("target")) {
@@ -41,7 +41,7 @@ pub fn run() -> ExitCode {
         None => serve::run(&flags),
         Some(Command::Check { print }) => check::run(&flags, print),
         Some(Command::Example { name }) => example::run(name),
-        Some(Command::Health) => health::run(&flags),
+        Some(Command::Health { ready }) => health::run(flags, ready),
     }
 }
 
@@ -77,8 +77,12 @@ enum Command {
         name: example::Example,
     },
 
-    /// Ask the control port that these settings name whether clients are served: exit code 0 or 1.
-    Health,
+    /// Ask the control port that these settings name whether gripd is alive: exit code 0 or 1.
+    Health {
+        /// Ask whether it serves clients, too: not while it starts, and not while it drains.
+        #[arg(long)]
+        ready: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -96,9 +100,14 @@ struct Sources {
     #[arg(long, value_name = "[ADDR:]PORT", global = true)]
     port: Option<String>,
 
-    /// Where publishers connect. A bare port means this machine only [default: 5561].
-    #[arg(long, value_name = "[ADDR:]PORT", global = true)]
+    /// Where publishers connect: [ADDR:]PORT, unix:PATH, or several with commas. A bare port means
+    /// this machine only [default: 5561].
+    #[arg(long, value_name = "ADDRESS", global = true)]
     control: Option<String>,
+
+    /// Let other machines reach a control port that asks for no token, JWT or password.
+    #[arg(long, global = true)]
+    control_insecure: bool,
 
     /// error, warn, info, debug, trace, or 0 to 4 [default: info].
     #[arg(
@@ -140,6 +149,7 @@ impl Sources {
             routes: self.route,
             port: self.port,
             control: self.control,
+            control_insecure: self.control_insecure,
             log_level: self.log_level,
             verbose: self.verbose,
             log_file: self.logfile,
@@ -186,7 +196,9 @@ Examples:
   gripd --config /etc/gripd                     a folder with gripd.toml, routes, or both
   gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are
   gripd check --config /etc/gripd               is everything written right?
-  gripd health                                  does the gripd of these settings serve clients?
+  gripd health --ready                          does the gripd of these settings serve clients?
+  gripd --control 0.0.0.0:5561                  publishers on other machines; needs a token:
+                                                GRIPD_CONTROL_TOKEN=... in the environment
   gripd check --print                           every setting in force, and who said so
   gripd example routes > routes                 a routes file to begin with, explained
   gripd example config > gripd.toml             every setting at its default
