@@ -24,6 +24,6 @@ EXPOSE 7999 5561
 STOPSIGNAL SIGTERM
 # Asks the control port that the container's environment, folder and command name.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=5s --retries=3 \
-    CMD ["/usr/local/bin/gripd", "image", "health"]
+    CMD ["/usr/local/bin/gripd", "image", "health", "--ready"]
 ENTRYPOINT ["/usr/local/bin/gripd", "image"]
 CMD ["gripd"]

@@ -35,5 +35,7 @@ pub mod server;
 #[cfg(feature = "server")]
 pub mod telemetry;
 #[cfg(feature = "server")]
+pub mod tls;
+#[cfg(feature = "server")]
 pub mod upstream;
 pub mod websocket;

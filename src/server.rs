@@ -48,6 +48,9 @@ pub enum Error {
     /// An address could not be bound.
     #[error(transparent)]
     Bind(#[from] listen::tcp::BindError),
+    /// A file that the control port needs has become unusable since the settings were checked.
+    #[error(transparent)]
+    Secret(#[from] control::SecretError),
     /// The system refused a thread, a runtime or a signal handler.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -57,7 +60,7 @@ impl Error {
     /// 3: something to configure differently; 1: the system.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bind(_) => 3,
+            Self::Bind(_) | Self::Secret(_) => 3,
             Self::System(_) => 1,
         }
     }
@@ -66,14 +69,16 @@ impl Error {
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// Before anything is served: an address that cannot be bound.
+/// Before anything is served: an address that cannot be bound, a file that cannot be used.
 pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let settings = Arc::new(loaded.settings.clone());
     let (before, now) = listen::limits::raise_open_files();
     tracing::info!("open files: at most {now} (was {before})");
     let places = Arc::new(Semaphore::new(places(&settings, now)));
     let threads = threads(&settings);
-    let sockets = Sockets::bind(&settings, threads)?;
+    let mut sockets = Sockets::bind(&settings, threads)?;
+    // Removed when all is over.
+    let _files = sockets.take_files();
     let routes = load_routes(&settings);
     let reloader = watch_routes(&settings, &routes)?;
     let hub = Arc::new(Hub::new(
@@ -85,7 +90,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
     let ready = Arc::new(AtomicBool::new(false));
     let context =
         control::Context::new(Arc::clone(&hub), Arc::clone(&settings), Arc::clone(&ready));
-    let context = Arc::new(context);
+    let context = Arc::new(context?);
     let (notices, open, untold) = (
         Arc::default(),
         Arc::<AtomicUsize>::default(),
@@ -99,7 +104,7 @@ pub fn run(loaded: &Loaded) -> Result<(), Error> {
         .build()?;
     // Before anybody is told that gripd is there: from then on a signal ends it cleanly.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let shown = Arc::new(sockets.shown(loaded.in_image));
+    let shown = Arc::new(sockets.shown(&settings.control, loaded.in_image));
     shown.announce(settings.routes.welcome);
     let mut cores = Vec::with_capacity(threads);
     for (index, (clients, control)) in sockets.into_cores().enumerate() {
@@ -165,7 +170,7 @@ struct Core {
 }
 
 impl Core {
-    fn run(self, clients: Vec<StdListener>, control: Vec<StdListener>) -> Result<(), Error> {
+    fn run(self, clients: Vec<StdListener>, control: Vec<control::Bound>) -> Result<(), Error> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -176,7 +181,7 @@ impl Core {
     async fn serve(
         mut self,
         clients: Vec<StdListener>,
-        control: Vec<StdListener>,
+        control: Vec<control::Bound>,
     ) -> Result<(), Error> {
         let holder = Holder::new(&self.hub, self.index, bounds(&self.settings));
         let shard = tokio::task::spawn_local(Rc::clone(&holder).run());
@@ -194,8 +199,8 @@ impl Core {
             let listener = TcpListener::from_std(listener)?;
             accepting.push(self.accept(listener, &front));
         }
-        for listener in control {
-            let listener = TcpListener::from_std(listener)?;
+        for socket in control {
+            let listener = control::Listener::new(socket)?;
             tokio::task::spawn_local(control::serve(listener, Arc::clone(&self.control)));
         }
         tokio::select! {
@@ -245,7 +250,8 @@ impl Core {
                     .map_err(|busy| busy.to_string())
             }) as Publishing
         };
-        Welcome::new(self.shown.client(), self.shown.control(), Rc::new(publish))
+        let (shown, publish) = (&self.shown, Rc::new(publish));
+        Welcome::new(shown.client(), shown.control(), shown.curl(), publish)
     }
 
     fn accept(&self, listener: TcpListener, front: &Rc<Front>) -> tokio::task::JoinHandle<()> {

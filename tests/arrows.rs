@@ -20,8 +20,11 @@ use tokens::{Token, is_word, tokens};
 
 /// Which rooms each room may name. `cli`, `server`, `lib` and `main` assemble and may name all.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("config", &["grip"]),
-    ("control", &["config", "grip", "http1", "hub", "telemetry"]),
+    ("config", &["grip", "tls"]),
+    (
+        "control",
+        &["config", "grip", "http1", "hub", "telemetry", "tls"],
+    ),
     (
         "forward",
         &["config", "grip", "routes", "telemetry", "upstream"],
@@ -59,6 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("listen", &["config", "front", "telemetry"]),
     ("routes", &["config", "grip"]),
     ("telemetry", &["config"]),
+    ("tls", &[]),
     ("upstream", &["config", "grip", "routes", "telemetry"]),
     ("websocket", &[]),
 ];

@@ -302,19 +302,6 @@ fn secrets_are_not_logged() {
 }
 
 #[test]
-fn an_open_control_port_is_warned_of() {
-    let warning = "the control port is open to other machines";
-    let gripd = Gripd::start(|c| c.route("* test").arg("--control=0.0.0.0:0"));
-    gripd.wait_log(warning);
-    let log = gripd.log();
-    let line = log.lines().find(|line| line.contains(warning));
-    assert!(line.is_some_and(|line| line.contains("WARN")), "{log}");
-    let gripd = Gripd::start(|c| c.route("* test"));
-    assert_eq!(gripd.fetch("/").status(), 200);
-    assert!(!gripd.log().contains(warning), "{}", gripd.log());
-}
-
-#[test]
 fn the_open_files_are_told() {
     let gripd = Gripd::start(|c| c.route("* test"));
     let log = gripd.log();
@@ -348,6 +335,19 @@ fn it_is_not_ready_while_it_finishes_its_last_request() {
     gripd.signal("TERM");
     gripd.wait_log("stopping");
     assert_eq!(ready(&gripd), 503);
+    let health = |flags: &[&str]| {
+        let address = format!("--control={}", gripd.control);
+        let output = run_to_end(|c| {
+            let c = c.arg("health").arg(address);
+            flags.iter().fold(c, |c, flag| c.arg(*flag))
+        });
+        (output.status.code(), texts(&output))
+    };
+    let base = format!("http://{}", gripd.control);
+    let alive = format!("alive: {base}/livez\n");
+    assert_eq!(health(&[]), (Some(0), alive), "nobody is to kill it");
+    let not_ready = format!("gripd: not ready: {base}/readyz answers 503\n");
+    assert_eq!(health(&["--ready"]), (Some(1), not_ready));
     go_on.send(()).unwrap();
     assert_eq!(last.response().text(), "last");
     assert_eq!(gripd.wait_exit().code(), Some(0));
@@ -393,7 +393,7 @@ fn at_most_eight_lines_tell_what_runs() {
             "the image",
             |c| image(c).var("target", "app:8000").arg("--config=/dev/null"),
             "gripd check",
-            0,
+            1,
         ),
         (
             "the image with Pushpin's folder",
@@ -402,13 +402,13 @@ fn at_most_eight_lines_tell_what_runs() {
                     .arg("--config=pushpin.conf")
             },
             "gripd check",
-            2,
+            3,
         ),
         (
             "the image with both",
             |c| image(c.var("target", "app:8000")).arg("--config=pushpin.conf"),
             "gripd check",
-            2,
+            3,
         ),
     ];
     for (name, setup, hint, most) in table {
@@ -427,7 +427,7 @@ fn at_most_eight_lines_tell_what_runs() {
             "INFO open files: at most ",
             "INFO routes in force: ",
             "INFO clients: http://",
-            "INFO control: http://",
+            " control: http://",
             hint,
         ] {
             let found = said.iter().filter(|line| line.contains(part)).count();

@@ -93,7 +93,8 @@ shows what is in force and who said so.
 - Flags win over the environment, the environment over the settings file, that over the default.
 - A size is a number of bytes, or one such as `64KiB` or `1MiB`. A time is `500ms`, `2s`, `5m`,
   `1h`, `7d`, or a number of seconds.
-- An address is `PORT`, `ADDRESS:PORT` or `[IPV6]:PORT`.
+- An address is `PORT`, `ADDRESS:PORT` or `[IPV6]:PORT`; for the control port also a socket in the
+  file system: [control.md](control.md).
 - In the environment words of a list are separated by commas, route lines by line ends.
 - Relative paths start at the folder of the file that names them, else at the current folder.
 - `--id N` moves the control port by ten times N.

@@ -42,7 +42,7 @@ impl Line {
     pub(super) fn take_flags(&mut self) -> Result<Flags, clap::Error> {
         let before = mem::take(&mut self.sources);
         let behind = match &mut self.command {
-            Some(Command::Check { sources, .. } | Command::Health { sources }) => {
+            Some(Command::Check { sources, .. } | Command::Health { sources, .. }) => {
                 mem::take(sources)
             }
             Some(Command::Example { .. } | Command::Publish(_)) if before != Sources::default() => {
@@ -70,12 +70,15 @@ pub(super) enum Command {
     /// Print a file to begin with; writes none.
     Example {
         /// What to print.
-        #[arg(value_name = "routes|config|compose|settings")]
+        #[arg(value_name = "routes|config|compose|unit|settings")]
         name: example::Example,
     },
 
-    /// Ask the control port that these settings name whether clients are served: exit code 0 or 1.
+    /// Ask the control port that these settings name whether gripd is alive: exit code 0 or 1.
     Health {
+        /// Ask whether it serves clients, too: not while it starts, and not while it drains.
+        #[arg(long)]
+        ready: bool,
         #[command(flatten)]
         sources: Sources,
     },
@@ -102,9 +105,14 @@ pub(super) struct Sources {
     #[arg(long, value_name = "[ADDR:]PORT")]
     port: Option<String>,
 
-    /// Where publishers connect. A bare port means this machine only [default: 5561].
-    #[arg(long, value_name = "[ADDR:]PORT")]
+    /// Where publishers connect: [ADDR:]PORT, unix:PATH, or several with commas. A bare port means
+    /// this machine only [default: 5561].
+    #[arg(long, value_name = "ADDRESS")]
     control: Option<String>,
+
+    /// Let other machines reach a control port that asks for no token, JWT or password.
+    #[arg(long)]
+    control_insecure: bool,
 
     /// error, warn, info, debug, trace, or 0 to 4 [default: info].
     #[arg(long, short = 'L', alias = "loglevel", value_name = "LEVEL")]
@@ -139,6 +147,7 @@ impl Sources {
             },
             port: self.port.or(other.port),
             control: self.control.or(other.control),
+            control_insecure: self.control_insecure || other.control_insecure,
             log_level: self.log_level.or(other.log_level),
             verbose: self.verbose || other.verbose,
             logfile: self.logfile.or(other.logfile),
@@ -153,6 +162,7 @@ impl Sources {
             routes: self.route,
             port: self.port,
             control: self.control,
+            control_insecure: self.control_insecure,
             log_level: self.log_level,
             verbose: self.verbose,
             log_file: self.logfile,
@@ -169,7 +179,9 @@ Examples:
   gripd --config /etc/gripd                     a folder with gripd.toml, routes, or both
   gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are
   gripd check --config /etc/gripd               is everything written right?
-  gripd health                                  does the gripd of these settings serve clients?
+  gripd health --ready                          does the gripd of these settings serve clients?
+  gripd --control 0.0.0.0:5561                  publishers on other machines; needs a token:
+                                                GRIPD_CONTROL_TOKEN=... in the environment
   gripd check --print                           every setting in force, and who said so
   gripd example routes > routes                 a routes file to begin with, explained
   gripd example config > gripd.toml             every setting at its default

@@ -48,7 +48,7 @@ pub fn run() -> ExitCode {
         None => serve::run(&flags),
         Some(Command::Check { print, .. }) => check::run(&flags, print),
         Some(Command::Example { name }) => example::run(name),
-        Some(Command::Health { .. }) => health::run(&flags),
+        Some(Command::Health { ready, .. }) => health::run(flags, ready),
         Some(Command::Publish(options)) => publish::run(&options, Program::Gripd),
     }
 }

@@ -100,7 +100,9 @@ http = ["*:81", "127.0.0.1:82"]
 backlog = 7
 [control]
 private_hosts = true
-http = [6000, 6001]
+http = [6000, 6001, "unix:s.sock?mode=600&user=1&group=g"]
+public_metrics = true
+insecure = true
 hosts = ["a", "b"]
 max_head = "2KiB"
 max_body = 3001
@@ -194,8 +196,14 @@ file = "x.log"
             .filter(|key| key.shown(&before.settings) == key.shown(&Settings::default()))
             .map(Key::path)
             .collect();
-        // Empty is its default; full, it would be hidden.
-        assert_eq!(left, ["grip.upstream_key"]);
+        // Empty is their default; full, they or what they need beside them would be hidden.
+        let hidden = ["token", "jwt_iss", "jwt_key", "user", "password"];
+        // And these want files that are sound.
+        let files = ["tls_cert", "tls_key"];
+        let control = hidden.into_iter().chain(files);
+        let mut expected: Vec<_> = control.map(|name| format!("control.{name}")).collect();
+        expected.push("grip.upstream_key".into());
+        assert_eq!(left, expected);
         let [before, after] = [before, after].map(|examined| format!("{:?}", examined.settings));
         assert_eq!(before, after);
     }

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 pub use self::table::KEYS;
-use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings};
+use super::{Control, ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings};
 
 /// One key of the tree.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +39,16 @@ pub(super) enum Slot {
     Secret(fn(&mut Settings) -> &mut Secret),
     File(fn(&mut Settings) -> &mut Option<PathBuf>),
     Folder(fn(&mut Settings) -> &mut PathBuf),
-    /// Addresses; whether only ports were named, so that the addresses are still gripd's choice;
-    /// whether a bare port means loopback (true) or every address.
+    /// Addresses; whether only ports were named, so that the addresses are still gripd's choice.
+    /// A bare port means every address.
     Addresses(
         fn(&mut Settings) -> &mut Vec<SocketAddr>,
         fn(&mut Settings) -> &mut bool,
-        bool,
     ),
     /// Ranges of addresses.
     Networks(fn(&mut Settings) -> &mut Vec<IpNet>),
+    /// Addresses and unix sockets of the control port. A bare port means loopback.
+    Control(fn(&mut Settings) -> &mut Control),
     /// Words, separated by commas.
     Words(fn(&mut Settings) -> &mut Vec<String>),
     /// Lines, separated by line ends.

@@ -2,6 +2,7 @@
 //! and that everything else reads. Name, type, unit, default and meaning stand here and nowhere
 //! else.
 
+mod control;
 mod draft;
 mod fault;
 mod find;
@@ -18,6 +19,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 
 pub use self::{
+    control::{Control, UnixSocket},
     fault::{Fault, Severity},
     load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
     show::{Shown, quoted},
@@ -61,27 +63,6 @@ pub struct Listen {
     /// True while nobody named an address (a bare port names none): then a machine without IPv6
     /// is no error.
     pub http_is_default: bool,
-}
-
-/// The control port.
-#[derive(Clone, Debug)]
-pub struct Control {
-    /// Addresses. Default `127.0.0.1:5561` and `[::1]:5561`. Empty: no control port.
-    pub http: Vec<SocketAddr>,
-    /// True while nobody named an address (a bare port names none): then a machine without IPv6
-    /// is no error.
-    pub http_is_default: bool,
-    /// Names, beside loopback and addresses, under which the port may be asked for (`Host`).
-    pub hosts: Vec<String>,
-    /// Also names that nobody can hold in the public DNS: those without a dot, and those below
-    /// `.internal` and `.local`. Default false; true in the container image.
-    pub private_hosts: bool,
-    /// Most bytes of a request's head. Default 10,000.
-    pub max_head: usize,
-    /// Most bytes of a request's body. Default 1,000,000.
-    pub max_body: usize,
-    /// Most connections at once. Default 1,024.
-    pub max_connections: usize,
 }
 
 /// Where routes come from.
@@ -295,20 +276,6 @@ impl Default for Listen {
             http: both_families(false, 7999),
             backlog: 4096,
             http_is_default: true,
-        }
-    }
-}
-
-impl Default for Control {
-    fn default() -> Self {
-        Self {
-            http: both_families(true, 5561),
-            http_is_default: true,
-            hosts: Vec::new(),
-            private_hosts: false,
-            max_head: 10_000,
-            max_body: 1_000_000,
-            max_connections: 1024,
         }
     }
 }

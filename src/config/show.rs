@@ -2,7 +2,10 @@
 //! Every value is written as `value` reads it; what is secret is handed out apart, so that nobody
 //! prints it by mistake.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::{
     ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings,
@@ -39,11 +42,17 @@ impl Key {
             Slot::Text(at) | Slot::Level(at) => quoted(at(settings)),
             Slot::File(at) => at(settings).as_deref().map_or_else(|| quoted(""), path),
             Slot::Folder(at) => path(at(settings)),
-            Slot::Addresses(at, is_default, _) => {
+            Slot::Addresses(at, is_default) => {
                 let only_ports = *is_default(settings);
                 list(addresses(at(settings), only_ports))
             }
             Slot::Networks(at) => list(at(settings).iter().map(ToString::to_string).collect()),
+            Slot::Control(at) => {
+                let control = at(settings);
+                let mut words = addresses(&control.http, control.http_is_default);
+                words.extend(control.unix.iter().map(ToString::to_string));
+                list(words)
+            }
             Slot::Words(at) => list(at(settings).clone()),
             Slot::Overflow(at) => quoted(at(settings).name()),
             Slot::Protocol(at) => quoted(match at(settings) {
@@ -77,6 +86,7 @@ impl Key {
             Slot::Folder(_) => "path of a folder".into(),
             Slot::Addresses(..) => "list of addresses".into(),
             Slot::Networks(_) => "list of address ranges".into(),
+            Slot::Control(_) => "list of addresses and `unix:PATH`".into(),
             Slot::Words(_) => "list of words".into(),
             Slot::Lines(_) => "list of route lines".into(),
             Slot::Overflow(_) => OnOverflow::NAMES.map(|name| format!("`{name}`")).join(", "),
@@ -96,18 +106,24 @@ impl Settings {
     #[must_use]
     pub fn with_absolute_paths(mut self) -> Self {
         for key in KEYS {
-            let path = match key.slot {
-                Slot::File(at) => at(&mut self).as_mut(),
-                Slot::Folder(at) => Some(at(&mut self)),
-                _ => None,
-            };
-            if let Some(path) = path
-                && let Ok(absolute) = std::path::absolute(&*path)
-            {
-                *path = absolute;
+            match key.slot {
+                Slot::File(at) => at(&mut self).iter_mut().for_each(make_absolute),
+                Slot::Folder(at) => make_absolute(at(&mut self)),
+                Slot::Control(at) => {
+                    for socket in &mut at(&mut self).unix {
+                        make_absolute(&mut socket.path);
+                    }
+                }
+                _ => {}
             }
         }
         self
+    }
+}
+
+fn make_absolute(path: &mut PathBuf) {
+    if let Ok(absolute) = std::path::absolute(&*path) {
+        *path = absolute;
     }
 }
 

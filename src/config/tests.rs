@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod control;
 mod pushpin;
 
 /// A folder of its own, removed at the end.

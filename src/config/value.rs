@@ -11,7 +11,9 @@ use std::{
 
 use ipnet::IpNet;
 
-use super::{ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings, keys::Slot};
+use super::{
+    ForwardedFor, OnOverflow, Secret, SetForwardedProtocol, Settings, UnixSocket, keys::Slot,
+};
 
 /// What a source says about one key.
 #[derive(Clone, Debug)]
@@ -33,12 +35,24 @@ pub(super) fn store(
     base: &Path,
 ) -> Result<(), String> {
     match slot {
-        Slot::Addresses(at, is_default, loopback) => {
-            let (addresses, bare_ports) = addresses(&value.words(), loopback)?;
+        Slot::Addresses(at, is_default) => {
+            let (addresses, bare_ports) = addresses(&value.words(), false)?;
             *at(settings) = addresses;
             *is_default(settings) = bare_ports;
         }
         Slot::Networks(at) => *at(settings) = networks(&value.words())?,
+        Slot::Control(at) => {
+            let is_unix = |word: &String| word.starts_with(UNIX);
+            let (unix, http): (Vec<_>, Vec<_>) = value.words().into_iter().partition(is_unix);
+            let unix = unix
+                .iter()
+                .map(|word| UnixSocket::parse(&word[UNIX.len()..], base));
+            let unix = unix.collect::<Result<_, _>>()?;
+            let (http, bare_ports) =
+                addresses(&http, true).map_err(|allowed| allowed + ", or unix:PATH")?;
+            let control = at(settings);
+            (control.unix, control.http, control.http_is_default) = (unix, http, bare_ports);
+        }
         Slot::Words(at) => *at(settings) = value.words(),
         Slot::Lines(at) => *at(settings) = value.lines(),
         Slot::Forwarded(at) => *at(settings) = forwarded_for(&value.words())?,
@@ -80,6 +94,7 @@ fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Re
         Slot::Protocol(at) => *at(settings) = protocol(text)?,
         Slot::Addresses(..)
         | Slot::Networks(_)
+        | Slot::Control(_)
         | Slot::Words(_)
         | Slot::Lines(_)
         | Slot::Forwarded(_) => {}
@@ -290,6 +305,8 @@ fn host_and_port(word: &str) -> (&str, &str) {
     }
 }
 
+/// What a socket in the file system begins with.
+const UNIX: &str = "unix:";
 const FORWARDED_FOR: &str = "must be a list of truncate:N and append, or empty";
 const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or \
                        127.0.0.1:7999 (no name of a host, PORT from 0 to 65535)";

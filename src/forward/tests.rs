@@ -108,7 +108,7 @@ fn welcome() -> Welcome {
     let nobody = Rc::new(|_| {
         Box::pin(std::future::ready(Ok(0_usize))) as crate::upstream::welcome::Publishing
     });
-    Welcome::new("http://localhost:1", "none", nobody)
+    Welcome::new("http://localhost:1", "none", "none", nobody)
 }
 
 /// A forwarder with one route, to these ports.

@@ -113,6 +113,14 @@ def start_proxy(programs, folder, backend_port, way="route", within=(), options=
     return start(programs, folder, f"* localhost:{backend_port}{options}", way, within)
 
 
+def start_gripd(programs, folder, backend_port, settings):
+    """Starts gripd, whatever the proxy under test, with these settings in its environment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [gripd_program(), "--route", f"* localhost:{backend_port}", "--port", "127.0.0.1:0"]
+    env = {"GRIPD_CONTROL_HTTP": "127.0.0.1:0", **settings}
+    return _listening(programs.start(argv, cwd=folder, env=env))
+
+
 def start_with_shipped_settings(kind, programs, folder, routes):
     """Starts `gripd` or `pushpin` with Pushpin's shipped settings and these route lines."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +155,7 @@ def start_unconfigured(programs, client_port=0):
 def _listening(program):
     clients = program.wait_for(r"clients: http://\S+:(\d+)")
     program.look_again()
-    control = program.wait_for(r"control: http://\S+:(\d+)")
+    control = program.wait_for(r"control: https?://[^\s,]+:(\d+)")
     return Proxy(program, int(clients[1]), int(control[1]))
 
 

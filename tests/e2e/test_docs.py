@@ -14,6 +14,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 NOT_RUN = {
     "docs/django.md": "needs the engine of containers or a project of the reader's; its settings "
     "are those of examples/django, which test_dashboard.py runs, with every log line",
+    "docs/control.md": "needs a secret of the reader's; test_control.py, tests/credentials.rs and "
+    "tests/control_port.rs do what it says",
     "examples/chat/README.md": "test_chat.py runs what it starts, and gripd as it says",
     "examples/django/README.md": "test_dashboard.py and test_compose.py run what it starts",
 }

@@ -33,7 +33,7 @@ def test_the_image_runs_gripd_as_nobody_in_particular(dockerfile):
     program = dockerfile["COPY"].split()[-1]
     assert exec_form(dockerfile["ENTRYPOINT"]) == [program, "image"]
     assert exec_form(dockerfile["CMD"]) == ["gripd"]
-    assert exec_form(dockerfile["HEALTHCHECK"]) == [program, "image", "health"]
+    assert exec_form(dockerfile["HEALTHCHECK"]) == [program, "image", "health", "--ready"]
     assert dockerfile["USER"] == "1001:1001"
     assert dockerfile["EXPOSE"].split() == [CLIENTS, CONTROL]
     assert dockerfile["STOPSIGNAL"] == "SIGTERM"

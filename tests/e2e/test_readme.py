@@ -2,7 +2,6 @@
 says they do. A comment before each block says what is done with it, see `Reader`; ports are
 replaced by free ones, and `cargo run --release` by the program under test."""
 
-import json
 import os
 import re
 import socket
@@ -13,6 +12,7 @@ import urllib.request
 
 import pytest
 import yaml
+from gripcontrol import GripPubControl, parse_grip_uri
 
 from conftest import NODE
 from markdown import blocks
@@ -191,7 +191,8 @@ def test_the_manifests_suit_the_image(programs):
     assert template["spec"]["terminationGracePeriodSeconds"] > 8 + 1
 
     env = {entry["name"]: entry["value"] for entry in container["env"]}
-    assert set(env) == {"target", "GRIPD_GRIP_SIG_KEY"}
+    keys = {"GRIPD_GRIP_SIG_KEY", "GRIPD_CONTROL_JWT_ISS", "GRIPD_CONTROL_JWT_KEY"}
+    assert set(env) == {"target", *keys}
     argv = [gripd_program(), "image", "--config", "/dev/null", "--port", "0"]
     control = free_port()
     gripd = programs.start([*argv, "--control", str(control)], env=env)
@@ -202,12 +203,14 @@ def test_the_manifests_suit_the_image(programs):
         url = f"http://127.0.0.1:{control}{probe['httpGet']['path']}"
         with urllib.request.urlopen(url, timeout=DEADLINE) as answer:
             assert answer.status == 200
-    # The name of the second service, as publishers call it.
-    item = {"channel": "test", "http-stream": {"content": "hello"}}
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{control}/publish",
-        json.dumps({"items": [item]}).encode(),
-        {"Host": f"{services[1]['metadata']['name']}:5561"},
-    )
-    with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
-        assert answer.status == 200
+    # As publishers are told to call the second service.
+    (url,) = re.findall(r"# publishers: GRIP_URL=(\S+)", block.text)
+    service = f"{services[1]['metadata']['name']}:5561"
+    assert service in url
+    grip = GripPubControl(parse_grip_uri(url.replace(service, f"127.0.0.1:{control}")))
+    grip.clients[0].requests_session.headers["Host"] = service
+    grip.publish_http_stream("test", "hello", blocking=True)
+    with pytest.raises(ValueError, match="Unauthorized"):
+        GripPubControl({"control_uri": f"http://127.0.0.1:{control}"}).publish_http_stream(
+            "test", "hello", blocking=True
+        )
