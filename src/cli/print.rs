@@ -118,6 +118,7 @@ x_forwarded_for_trusted = "append"
 orig_headers_need_mark = "A, B"
 accept_pushpin_route = true
 cdn_loop = "a \"b\" \\ 'c' ü"
+ca_file = "ca.pem"
 [grip]
 publish_rate = 7
 publish_burst = 8
@@ -173,6 +174,8 @@ file = "x.log"
         let name = format!("gripd-print-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
+        let authority = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        fs::write(folder.join("ca.pem"), authority.cert.pem()).unwrap();
         let read = |text: &str| {
             fs::write(folder.join("gripd.toml"), text).unwrap();
             let flags = Flags {

@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
 use super::{
     Fault, RouteSource, Settings, Severity,
     keys::{self, Key},
@@ -200,6 +202,7 @@ impl Draft {
         self.settings.routes.welcome =
             self.files.is_empty() && self.settings.routes == RouteSource::default();
         self.check_keys();
+        self.check_ca_file();
     }
 
     fn rank(&self, path: &str) -> Option<Rank> {
@@ -301,6 +304,20 @@ impl Draft {
             let message = format!("grip.upstream_key: {error}; allowed: {UPSTREAM_KEY}");
             self.fault_of("grip.upstream_key", message);
         }
+    }
+
+    fn check_ca_file(&mut self) {
+        let Some(file) = &self.settings.proxy.ca_file else {
+            return;
+        };
+        let why = match CertificateDer::pem_file_iter(file).and_then(Iterator::collect) {
+            Ok(found) if Vec::is_empty(&found) => "it holds no certificate".to_owned(),
+            Ok(_) => return,
+            Err(error) => error.to_string(),
+        };
+        let file = file.display();
+        let message = format!("proxy.ca_file {file} cannot be used: {why}; allowed: a PEM file");
+        self.fault_of("proxy.ca_file", message);
     }
 
     /// A key nobody named is told at the start anyway; who wrote it down should hear of it, too.

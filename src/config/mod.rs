@@ -120,6 +120,8 @@ pub struct Proxy {
     pub accept_pushpin_route: bool,
     /// Added to `CDN-Loop`; empty: not added.
     pub cdn_loop: String,
+    /// Certificates (PEM) of authorities that TLS backends may have beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `set_x_forwarded_protocol`.

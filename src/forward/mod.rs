@@ -2,7 +2,7 @@
 //! path, headers, signature, targets in order, and the answer made fit for the client. Used by
 //! `front` for clients and by `hold` for what is asked again, which is [`Forwarder::fetch`].
 //!
-//! Not here: TLS to backends, `zhttp`, and what a WebSocket over HTTP has to say.
+//! Not here: `zhttp`, and what a WebSocket over HTTP has to say.
 
 mod budget;
 mod built_in;
@@ -45,7 +45,7 @@ use crate::{
     config::Settings,
     grip::connection::ConnectionId,
     routes::table::{IdMatch, Query, Shared},
-    upstream::{Origin, Pool, Resolver, welcome::Welcome},
+    upstream::{Origin, Pool, Resolver, TlsClient, welcome::Welcome},
 };
 use headers::Upgrade;
 use place::Place;
@@ -72,6 +72,7 @@ pub struct Forwarder {
 pub struct Common {
     shares: Shares,
     budget: Budget,
+    tls: Arc<TlsClient>,
 }
 
 /// Who asks.
@@ -127,6 +128,7 @@ impl Common {
         Arc::new(Self {
             shares: Shares::default(),
             budget: Budget::new(&settings.grip),
+            tls: TlsClient::new(settings.proxy.ca_file.clone()),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Answer, Asked, Cause, Forwarder, Upload, events::Events, prepare::Prepared, reply};
 use crate::{
     routes::grammar::{Address, Route, Target},
-    upstream::{self, Call, Error, Origin, Wait, Waits, show_address},
+    upstream::{self, Call, Error, Origin, Wait, Waits, Way, show_address},
 };
 
 impl Forwarder {
@@ -46,9 +46,6 @@ impl Forwarder {
         prepared: &Prepared,
         upload: &Upload,
     ) -> Result<Answer, Cause> {
-        if let Some(feature) = not_there(target) {
-            return Err(Cause::NotThere { feature });
-        }
         let origin = Origin {
             route: route.clone(),
             target: index,
@@ -62,13 +59,12 @@ impl Forwarder {
             None => (prepared.own_head(route, target, upload)?, upload.clone()),
         };
         let reply = match &target.address {
-            Address::Host(host, port) => {
+            Address::Host(..) | Address::Unix(_) => {
                 let call = Call {
                     pool: &self.pool,
                     resolver: &self.resolver,
-                    host,
-                    port: *port,
-                    untrusted: target.untrusted,
+                    tls: &self.common.tls,
+                    way: Way::to(target, prepared.host(route, target)),
                     upload: &upload,
                     upgrade: events.is_none() && prepared.upgrade.is_asked(),
                     events: events.is_some(),
@@ -77,7 +73,13 @@ impl Forwarder {
                 };
                 upstream::send(&call, head).await?
             }
-            _ => self.built_in(route, target, prepared, &head, &upload).await,
+            Address::Zhttp(_) | Address::ZhttpReq(_) => {
+                let feature = "a zhttp target";
+                return Err(Cause::NotThere { feature });
+            }
+            Address::Test | Address::Welcome => {
+                self.built_in(route, target, prepared, &head, &upload).await
+            }
         };
         let mut head = reply.head;
         reply::clean(&mut head, prepared.trailers).map_err(Error::Garbage)?;
@@ -139,15 +141,6 @@ impl Forwarder {
     }
 }
 
-/// A part of gripd that is still to come and that this request needs.
-fn not_there(target: &Target) -> Option<&'static str> {
-    match &target.address {
-        Address::Zhttp(_) | Address::ZhttpReq(_) => Some("a zhttp target"),
-        _ if target.ssl => Some("TLS to the backend"),
-        Address::Test | Address::Welcome | Address::Host(..) => None,
-    }
-}
-
 /// What goes to this target over HTTP, if it is a WebSocket's and is spoken to in that way.
 fn events(target: &Target, prepared: &Prepared) -> Result<Option<Events>, Cause> {
     if !prepared.upgrade.is_websocket() {
@@ -168,7 +161,7 @@ fn events(target: &Target, prepared: &Prepared) -> Result<Option<Events>, Cause>
 /// Was nothing sent, so that the next target may be asked?
 fn is_unreached(error: &Error) -> bool {
     match error {
-        Error::Unreachable(_) | Error::Name(_) => true,
+        Error::Unreachable(_) | Error::Name(_) | Error::Tls(_) => true,
         Error::TimedOut(wait) => wait.what == "connecting to the backend",
         _ => false,
     }

@@ -3,6 +3,8 @@
 
 pub mod grammar;
 #[cfg(feature = "server")]
+pub mod identity;
+#[cfg(feature = "server")]
 pub mod table;
 #[cfg(feature = "server")]
 pub mod watch;

@@ -14,14 +14,14 @@ use std::{
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::TcpStream,
     task::{AbortHandle, spawn_local},
     time::{Instant, timeout},
 };
 
 use super::{
-    Error,
+    Error, Way,
     heard::{Heard, Notes, RawHead},
+    stream::Stream,
     upload::{Reader, Upload},
 };
 use crate::config::Settings;
@@ -33,19 +33,10 @@ pub struct Pool {
     builder: Builder,
 }
 
-/// Which connections may serve a request. `untrusted` is a part of it: such a target must not get
-/// around its deny list by a connection made for another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) untrusted: bool,
-}
-
 #[derive(Debug)]
 struct Shelf {
-    idle: RefCell<HashMap<Key, Vec<Idle>>>,
-    /// Most idle connections per key.
+    idle: RefCell<HashMap<Way, Vec<Idle>>>,
+    /// Most idle connections of one way.
     most: usize,
     /// How long one may be idle.
     rest: Duration,
@@ -81,7 +72,7 @@ impl Drop for TaskGuard {
 #[derive(Debug)]
 pub(super) struct Lease {
     wire: Wire,
-    key: Key,
+    way: Way,
     shelf: Weak<Shelf>,
     /// Did it serve a request before?
     pub(super) reused: bool,
@@ -109,20 +100,20 @@ impl Pool {
     }
 
     /// The idle connection used last, if one is alive.
-    pub(super) fn take(&self, key: &Key) -> Option<Lease> {
+    pub(super) fn take(&self, way: &Way) -> Option<Lease> {
         let mut idle = self.shelf.idle.borrow_mut();
-        let waiting = idle.get_mut(key)?;
+        let waiting = idle.get_mut(way)?;
         while let Some(Idle { wire, since }) = waiting.pop() {
             if since.elapsed() < self.shelf.rest && wire.sender.is_ready() {
                 wire.notes.clear();
-                return Some(self.lease(wire, key.clone(), true));
+                return Some(self.lease(wire, way.clone(), true));
             }
         }
         None
     }
 
     /// Speaks HTTP/1 on a new socket.
-    pub(super) async fn open(&self, stream: TcpStream, key: Key) -> Result<Lease, Error> {
+    pub(super) async fn open(&self, stream: Stream, way: Way) -> Result<Lease, Error> {
         let notes = Notes::default();
         let io = TokioIo::new(Heard::new(stream, notes.clone()));
         let (sender, connection) = self
@@ -141,15 +132,15 @@ impl Pool {
                 task,
                 notes,
             },
-            key,
+            way,
             false,
         ))
     }
 
-    fn lease(&self, wire: Wire, key: Key, reused: bool) -> Lease {
+    fn lease(&self, wire: Wire, way: Way, reused: bool) -> Lease {
         Lease {
             wire,
-            key,
+            way,
             shelf: Rc::downgrade(&self.shelf),
             reused,
         }
@@ -177,6 +168,11 @@ impl Lease {
         self.wire.notes.anything()
     }
 
+    /// Does what came look like TLS?
+    pub(super) fn is_tls(&self) -> bool {
+        self.wire.notes.is_tls()
+    }
+
     /// The answer's head as the backend wrote it, if it was noted.
     pub(super) fn raw_head(&self) -> Option<RawHead> {
         self.wire.notes.head()
@@ -193,26 +189,26 @@ impl Lease {
         let Some(home) = self.shelf.upgrade() else {
             return;
         };
-        let Self { mut wire, key, .. } = self;
+        let Self { mut wire, way, .. } = self;
         if !upload.is_delivered() || wire.sender.is_closed() || home.most == 0 {
             return;
         }
         if wire.sender.is_ready() {
-            return home.put(key, wire);
+            return home.put(way, wire);
         }
         // hyper's task has yet to see that the answer was taken.
         spawn_local(async move {
             if let Ok(Ok(())) = timeout(SETTLE, wire.sender.ready()).await {
-                home.put(key, wire);
+                home.put(way, wire);
             }
         });
     }
 }
 
 impl Shelf {
-    fn put(self: &Rc<Self>, key: Key, wire: Wire) {
+    fn put(self: &Rc<Self>, way: Way, wire: Wire) {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.entry(key).or_default();
+        let waiting = idle.entry(way).or_default();
         if waiting.len() >= self.most {
             waiting.remove(0);
         }

@@ -149,6 +149,12 @@ pub const KEYS: &[Key] = &[
         "added to CDN-Loop; empty: not added",
     ),
     key(
+        "proxy",
+        "ca_file",
+        Slot::File(|s| &mut s.proxy.ca_file),
+        "certificates (PEM) of authorities that TLS backends may have, beside the system's",
+    ),
+    key(
         "grip",
         "sig_iss",
         Slot::Text(|s| &mut s.grip.sig_iss),

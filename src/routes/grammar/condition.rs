@@ -149,6 +149,7 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
         "debug" => route.debug = true,
         "header" => route.headers.push(header(prop)?),
         "no_grip" => route.no_grip = true,
+        "orig_headers" => route.orig_headers = true,
         "path_rem" => {
             route.path_rem = if let Ok(count) = prop.text.parse::<i64>() {
                 usize::try_from(count).unwrap_or(0)
@@ -211,7 +212,6 @@ fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result
 fn later(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
     match prop.name.as_str() {
         "log_level" => route.log_level = prop.text.parse().ok(),
-        "orig_headers" => route.orig_headers = true,
         "session" => route.session = true,
         "sockjs" => route.sockjs = text(prop),
         "sockjs_as_path" => route.sockjs_as_path = text(prop),

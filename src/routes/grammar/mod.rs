@@ -166,6 +166,8 @@ pub enum Address {
     /// The built-in `test` backend.
     #[default]
     Test,
+    /// `unix:/path`: a unix socket.
+    Unix(PathBuf),
     /// The built-in welcome page. No line of a routes file can name it.
     Welcome,
     /// `zhttp/BASE`.

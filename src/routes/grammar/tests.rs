@@ -24,6 +24,7 @@ fn addresses() {
         ("app:8000", host("app", 8000)),
         ("[::1]:65535", host("::1", 65535)),
         ("test", Address::Test),
+        ("unix:/run/app.sock", Address::Unix("/run/app.sock".into())),
         ("127.0.0.1:80#note", host("127.0.0.1", 80)),
         (
             "zhttp/tcp://127.0.0.1:5555",
@@ -83,6 +84,16 @@ fn faults_of_structure_and_targets() {
             "zhttp target without a transport such as tcp:// or ipc://",
         ),
         ("* ssl=1", 3, "target without an address"),
+        (
+            "* unix:app",
+            3,
+            "unix target without a path that begins with / and has at most 107 bytes",
+        ),
+        (
+            "* h:1,ssl,client_key=k",
+            11,
+            "client_key without client_cert",
+        ),
         ("*,, h:1", 3, "option without a name"),
         ("*, h:1", 3, "option without a name"),
         ("*,=x h:1", 3, "option without a name"),
@@ -262,7 +273,11 @@ fn notes_name_what_has_no_effect() {
         ),
         ("*,over_http test", 3, "it belongs behind a target"),
         ("* test,debug", 8, "it belongs behind the condition"),
-        ("* h:1,ssl", 7, "not in gripd yet: this target answers 501"),
+        (
+            "* h:1,insecure",
+            7,
+            "`insecure` has no effect without `ssl`",
+        ),
         ("*,session test", 3, "`session` is not in gripd yet"),
         ("*,path_rem=x test", 3, "path_rem is not a number"),
         ("Mixed.Test test", 1, "lower case"),
@@ -283,7 +298,8 @@ fn notes_name_what_has_no_effect() {
 fn what_works_makes_no_note() {
     let line = "h.test,id=i,path_beg=/p,proto=http,ssl=no,prefix=x,as_host=a,path_rem=1,\
                 replace_beg=/q,header=A:b,debug,no_grip,sig_iss=i,sig_key=k,connect_timeout=1,\
-                response_timeout=1,idle_timeout=1 h:1,host=b,sub=c,untrusted,over_http,one_event";
+                response_timeout=1,idle_timeout=1,orig_headers h:1,host=b,sub=c,untrusted,over_http,\
+                one_event,ssl,insecure,trust_connect_host,client_cert=c,client_key=k unix:/x";
     assert_eq!(parsed(line).notes, []);
 }
 
