@@ -305,3 +305,62 @@ fn the_test_target_answers_by_itself() {
     gripd.answer_polls("test", "news");
     assert_eq!(poll.response().text(), "news");
 }
+
+#[test]
+fn a_refusal_says_in_debug_what_was_tried() {
+    let lines = Lines::with(
+        &[
+            "exact.test,path_beg=/only B",
+            "other.test,proto=ws A",
+            "here.test,id=here A,untrusted",
+            ",id=onlyid,path_beg=/in B",
+        ],
+        |c| c.debug().set("PROXY_ACCEPT_PUSHPIN_ROUTE", "true"),
+    );
+    for (host, headers, said) in [
+        ("exact.test", &[][..], "tried: exact.test,path_beg=/only"),
+        (
+            "other.test",
+            &[],
+            "(plain HTTP without TLS); tried: other.test,proto=ws",
+        ),
+        (
+            "none.test",
+            &[],
+            "no line names this host, and there is no `*` line",
+        ),
+        ("h.test", &["Pushpin-Route: nope"], "no line has the id"),
+        ("h.test", &["Pushpin-Route: onlyid"], "another path_beg"),
+        ("here.test", &[], "(Route here, target 127.0.0.1:"),
+    ] {
+        let (status, text, _) = lines.ask(host, "/x", headers);
+        assert_eq!(status, 502);
+        assert!(text.contains(said), "{host}: {text}");
+    }
+}
+
+#[test]
+fn a_route_may_choose_the_level_of_its_lines() {
+    let lines = Lines::with(
+        &[
+            "*,path_beg=/loud,log_level=2 A",
+            "*,path_beg=/quiet,log_level=4 A",
+            "* A",
+        ],
+        |c| c.set("LOG_LEVEL", "info"),
+    );
+    for path in ["/quiet", "/usual", "/loud"] {
+        lines.seen(path, &[]);
+    }
+    lines.gripd.wait_log("request finished");
+    let log = lines.gripd.log();
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("request finished"))
+        .collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(
+        told[0].contains(" INFO ") && told[0].contains("path=\"/loud\""),
+        "{log}"
+    );
+}

@@ -8,3 +8,5 @@ pub mod identity;
 pub mod table;
 #[cfg(feature = "server")]
 pub mod watch;
+#[cfg(feature = "server")]
+pub mod why;

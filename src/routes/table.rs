@@ -165,6 +165,12 @@ impl Table {
         }
     }
 
+    /// The lines of a host's own, and those of `*`; in file order.
+    pub(super) fn lines_for(&self, host: &str) -> (&[Arc<Route>], &[Arc<Route>]) {
+        let own = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
+        (own, &self.any)
+    }
+
     /// Every route, in file order.
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes

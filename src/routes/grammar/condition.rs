@@ -54,6 +54,7 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
     note_dead_domain(section, notes);
     for prop in &section.props {
         let known = choose(&mut route, prop, notes)?
+            || log_level(&mut route, prop, notes)
             || rewrite(&mut route, prop, notes)?
             || sign(&mut route, prop)
             || cross_origin(&mut route, prop, notes)?
@@ -209,9 +210,24 @@ fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result
     Ok(true)
 }
 
+fn log_level(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
+    if prop.name != "log_level" {
+        return false;
+    }
+    let level = prop.text.parse().ok();
+    if level.is_none_or(|level| !(-1..=4).contains(&level)) {
+        notes.push(Note {
+            column: prop.column,
+            text: "log_level is not a number from 0 (error) to 4 (trace), nor -1: it has no effect"
+                .into(),
+        });
+    }
+    route.log_level = level.filter(|level| (0..=4).contains(level));
+    true
+}
+
 fn later(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
     match prop.name.as_str() {
-        "log_level" => route.log_level = prop.text.parse().ok(),
         "session" => route.session = true,
         "sockjs" => route.sockjs = text(prop),
         "sockjs_as_path" => route.sockjs_as_path = text(prop),

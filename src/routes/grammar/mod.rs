@@ -68,7 +68,7 @@ pub struct Route {
     pub headers: Vec<(String, String)>,
     /// `no_grip`.
     pub no_grip: bool,
-    /// `log_level=N`.
+    /// `log_level=N`, 0 (error) to 4 (trace): at which level the line of a request is written.
     pub log_level: Option<i32>,
     /// gripd's own: `overflow=auto|close|latest|recover`; `None`: the setting's.
     pub overflow: Option<OnOverflow>,

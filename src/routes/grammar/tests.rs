@@ -170,7 +170,7 @@ fn every_option_of_a_condition_is_read() {
     let line = "h.test,id=i,proto=ws,ssl=yes,path_beg=/p,sig_iss=me,sig_key=\"k,1\",prefix=x-,\
                 orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco,jsonp_mode=basic,\
                 jsonp_cb=cb,jsonp_body=bd,jsonp_defcb=d,jsonp_defmethod=PUT,session,sockjs=/s,\
-                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=-1,overflow=latest,connect_timeout=0.5,\
+                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=2,overflow=latest,connect_timeout=0.5,\
                 response_timeout=30,idle_timeout=7 test";
     let text = |s: &str| Some(s.to_owned());
     assert_eq!(
@@ -202,7 +202,7 @@ fn every_option_of_a_condition_is_read() {
             sockjs_as_path: text("/t"),
             headers: vec![("A".into(), "b c".into())],
             no_grip: true,
-            log_level: Some(-1),
+            log_level: Some(2),
             overflow: Some(OnOverflow::Latest),
             timeouts: RouteTimeouts {
                 connect: Some(Duration::from_millis(500)),
@@ -279,6 +279,7 @@ fn notes_name_what_has_no_effect() {
             "`insecure` has no effect without `ssl`",
         ),
         ("*,session test", 3, "`session` is not in gripd yet"),
+        ("*,log_level=9 test", 3, "log_level is not a number"),
         ("*,path_rem=x test", 3, "path_rem is not a number"),
         ("Mixed.Test test", 1, "lower case"),
         ("h.test:80 test", 1, "without their port"),
@@ -298,7 +299,7 @@ fn notes_name_what_has_no_effect() {
 fn what_works_makes_no_note() {
     let line = "h.test,id=i,path_beg=/p,proto=http,ssl=no,prefix=x,as_host=a,path_rem=1,\
                 replace_beg=/q,header=A:b,debug,no_grip,sig_iss=i,sig_key=k,connect_timeout=1,\
-                response_timeout=1,idle_timeout=1,orig_headers h:1,host=b,sub=c,untrusted,over_http,\
+                response_timeout=1,idle_timeout=1,orig_headers,log_level=-1 h:1,host=b,sub=c,untrusted,over_http,\
                 one_event,ssl,insecure,trust_connect_host,client_cert=c,client_key=k unix:/x";
     assert_eq!(parsed(line).notes, []);
 }
