@@ -153,6 +153,9 @@ idle_upstream = 0
 [timeouts]
 send = "61s"
 connect = 1.5
+target_wait = "7s"
+target_rest = "8s"
+target_check = "9s"
 response = "2h"
 idle = "3d"
 request_head = "119s"

@@ -94,6 +94,17 @@ pub enum Cause {
     /// Client: only gripd itself may send WebSocket events.
     #[error("clients may not send WebSocket events directly")]
     EventsNotAllowed,
+    /// Backend: its target has as many connections as it may have.
+    #[error(
+        "the target has its {most} connections (max_connections), and none was free within \
+         {after:?} (timeouts.target_wait)"
+    )]
+    Full {
+        /// How many.
+        most: u32,
+        /// How long was waited.
+        after: Duration,
+    },
     /// Backend: a filter of the instruct cannot be applied to its own body.
     #[error("the backend's instruct cannot be followed: filter error: {0}")]
     Filter(FilterError),
@@ -140,6 +151,7 @@ impl Cause {
             Self::Handshake(_) | Self::RequestTooLarge { .. } => 400,
             Self::EventsNotAllowed => 403,
             Self::NotThere { .. } => 501,
+            Self::Full { .. } => 503,
             Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => 504,
             Self::Upstream(Error::Upload(error)) => match error {
                 UploadError::Gone(_) | UploadError::Superseded => 400,
@@ -209,6 +221,7 @@ impl Failure {
             cause if self.debug => capitalized(&cause.to_string()) + &self.whereabouts(),
             cause if cause.is_for_client() => capitalized(&cause.to_string()),
             Cause::NoRoute { .. } => "No route for this request.".into(),
+            Cause::Full { .. } => "The backend has all it can take; try again in a while.".into(),
             cause if cause.status() == 504 => "The backend took too long.".into(),
             _ => GENERIC.into(),
         }

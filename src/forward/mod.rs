@@ -6,6 +6,7 @@
 
 mod budget;
 mod built_in;
+mod check;
 mod collect;
 mod decode;
 mod events;
@@ -48,7 +49,7 @@ use crate::{
         table::{IdMatch, Query, Shared},
         why::why_not_by_id,
     },
-    upstream::{Origin, Pool, Resolver, TlsClient, welcome::Welcome},
+    upstream::{Health, Origin, Pool, Resolver, TlsClient, welcome::Welcome},
 };
 use headers::Upgrade;
 use place::Place;
@@ -76,6 +77,7 @@ pub struct Common {
     shares: Shares,
     budget: Budget,
     tls: Arc<TlsClient>,
+    health: Health,
 }
 
 /// Who asks.
@@ -132,6 +134,7 @@ impl Common {
             shares: Shares::default(),
             budget: Budget::new(&settings.grip),
             tls: TlsClient::new(settings.proxy.ca_file.clone()),
+            health: Health::new(&settings.timeouts),
         })
     }
 }

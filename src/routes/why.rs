@@ -66,7 +66,8 @@ fn condition(route: &Route) -> String {
         Domain::IdOnly => String::new(),
     };
     if !route.path_beg.is_empty() {
-        text += &format!(",path_beg={}", route.path_beg);
+        text.push_str(",path_beg=");
+        text.push_str(&route.path_beg);
     }
     match route.proto {
         Some(Proto::Http) => text += ",proto=http",
@@ -114,8 +115,8 @@ mod tests {
         let other = why(&table, "b.test");
         assert!(other.contains("no line names this host"), "{other}");
         assert!(other.ends_with("tried: *,path_beg=/x"), "{other}");
-        let many: String = (0..20).map(|n| format!("*,path_beg=/{n} test\n")).collect();
-        let (table, _) = Table::parse("routes", &many, Path::new("."));
+        let many: Vec<_> = (0..20).map(|n| format!("*,path_beg=/{n} test")).collect();
+        let (table, _) = Table::parse("routes", &many.join("\n"), Path::new("."));
         assert!(why(&table, "b.test").ends_with("and 12 more"));
         assert!(why(&Table::default(), "b.test").ends_with("no `*` line"));
     }

@@ -18,7 +18,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::stream::Stream;
+use super::{Claim, stream::Stream};
 
 /// What was heard since the last [`Notes::clear`]. Shared by a socket and whoever uses it.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,8 @@ struct Heads {
     head: Vec<u8>,
     anything: bool,
     complete: bool,
+    /// What an upgraded connection holds of its target until it ends.
+    claim: Option<Arc<Claim>>,
 }
 
 /// A head as the backend wrote it, for a response's extensions.
@@ -44,6 +46,11 @@ impl Notes {
         heads.head.clear();
         heads.anything = false;
         heads.complete = false;
+    }
+
+    /// Holds on to a claim until the socket is closed.
+    pub(super) fn keep(&self, claim: Option<Arc<Claim>>) {
+        self.0.lock().claim = claim;
     }
 
     /// Did any byte come?

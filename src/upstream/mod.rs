@@ -7,6 +7,7 @@
 mod anybody;
 mod body;
 mod connect;
+pub mod health;
 mod heard;
 mod pool;
 mod resolve;
@@ -21,6 +22,7 @@ pub mod welcome;
 use std::{sync::Arc, time::Duration};
 
 pub use body::Body;
+pub use health::{Claim, Health};
 pub use heard::RawHead;
 pub use pool::Pool;
 pub use resolve::Resolver;

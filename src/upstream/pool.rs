@@ -8,6 +8,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::{Rc, Weak},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    Error, Way,
+    Claim, Error, Way,
     heard::{Heard, Notes, RawHead},
     stream::Stream,
     upload::{Reader, Upload},
@@ -74,6 +75,7 @@ pub(super) struct Lease {
     wire: Wire,
     way: Way,
     shelf: Weak<Shelf>,
+    claim: Option<Arc<Claim>>,
     /// Did it serve a request before?
     pub(super) reused: bool,
 }
@@ -142,6 +144,7 @@ impl Pool {
             wire,
             way,
             shelf: Rc::downgrade(&self.shelf),
+            claim: None,
             reused,
         }
     }
@@ -158,6 +161,11 @@ impl Pool {
 }
 
 impl Lease {
+    /// The same, counted as one of its target's for as long as it is used.
+    pub(super) fn under(self, claim: Option<Arc<Claim>>) -> Self {
+        Self { claim, ..self }
+    }
+
     /// Where requests are handed in.
     pub(super) fn sender(&mut self) -> &mut SendRequest<Reader> {
         &mut self.wire.sender
@@ -180,6 +188,7 @@ impl Lease {
 
     /// Lets the connection live on by itself: it was upgraded.
     pub(super) fn detach(mut self) {
+        self.wire.notes.keep(self.claim.take());
         self.wire.task.0 = None;
     }
 

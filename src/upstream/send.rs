@@ -12,7 +12,7 @@ use hyper::{Request, body::Incoming, upgrade::OnUpgrade};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Body, Error, Origin, Pool, Resolver, TlsClient, Upload, Waits, Way,
+    Body, Claim, Error, Origin, Pool, Resolver, TlsClient, Upload, Waits, Way,
     body::why,
     connect::{connect, plain},
     pool::Lease,
@@ -32,6 +32,8 @@ pub struct Call<'a> {
     pub tls: &'a Arc<TlsClient>,
     /// How the target is reached.
     pub way: Way,
+    /// Leave to use the target, if it is counted: kept until the connection is free again.
+    pub claim: Option<Arc<Claim>>,
     /// The request's body.
     pub upload: &'a Upload,
     /// Does the client ask to leave HTTP?
@@ -116,11 +118,12 @@ enum Again {
 
 async fn lease(call: &Call<'_>, fresh: bool) -> Result<Lease, Error> {
     if !fresh && let Some(lease) = call.pool.take(&call.way) {
-        return Ok(lease);
+        return Ok(lease.under(call.claim.clone()));
     }
     // A request on a connection that is there already need not carry the room of a handshake.
     let stream = Box::pin(connect(call)).await?;
-    call.pool.open(stream, call.way.clone()).await
+    let lease = call.pool.open(stream, call.way.clone()).await?;
+    Ok(lease.under(call.claim.clone()))
 }
 
 async fn exchange(

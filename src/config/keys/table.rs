@@ -336,6 +336,24 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "timeouts",
+        "target_wait",
+        Slot::Time(|s| &mut s.timeouts.target_wait, ZERO, WEEK),
+        "how long a request waits for a target that has its max_connections, before it gets 503",
+    ),
+    key(
+        "timeouts",
+        "target_rest",
+        Slot::Time(|s| &mut s.timeouts.target_rest, ZERO, WEEK),
+        "how long a target that failed is asked last, on routes with balance or check",
+    ),
+    key(
+        "timeouts",
+        "target_check",
+        Slot::Time(|s| &mut s.timeouts.target_check, MS, WEEK),
+        "between two checks of a target (route option check), and the most that one may take",
+    ),
+    key(
+        "timeouts",
         "response",
         Slot::Time(|s| &mut s.timeouts.response, MS, WEEK),
         "until a backend's response head is there",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Domain, LineError, Note, Proto, Route,
+    Balance, Domain, LineError, Note, Proto, Route,
     line::{host, note_later, note_unknown, text},
     target,
     token::{Prop, Section},
@@ -14,6 +14,8 @@ use crate::grip::overflow::OnOverflow;
 pub(super) const OPTIONS: &[&str] = &[
     "aco",
     "as_host",
+    "balance",
+    "check",
     "connect_timeout",
     "debug",
     "header",
@@ -60,6 +62,7 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
             || cross_origin(&mut route, prop, notes)?
             || later(&mut route, prop, notes)
             || slow(&mut route, prop)?
+            || balance(&mut route, prop)?
             || timeouts(&mut route, prop)?;
         // `ssl` is both a condition's and a target's: what is left here is a target's alone.
         if !known {
@@ -164,8 +167,7 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
         }
         "prefix" => route.prefix.clone_from(&prop.text),
         "replace_beg" => {
-            // It goes into the request line as it is.
-            if !prop.text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+            if !is_path(&prop.text) {
                 return Err(prop.error(
                     "replace_beg holds a character no path may have",
                     "a percent-encoded path without blanks and #",
@@ -247,6 +249,35 @@ fn slow(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
     };
     route.overflow = Some(choice);
     Ok(true)
+}
+
+fn balance(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
+    match prop.name.as_str() {
+        "balance" => {
+            route.balance = Some(match prop.text.as_str() {
+                "in-order" => Balance::InOrder,
+                "least-requests" => Balance::LeastRequests,
+                "round-robin" => Balance::RoundRobin,
+                _ => {
+                    let allowed = "in-order, least-requests or round-robin";
+                    return Err(prop.error("unknown balance", allowed));
+                }
+            });
+        }
+        "check" => {
+            if !prop.text.starts_with('/') || !is_path(&prop.text) {
+                return Err(prop.error("check without a path", "check=/path, percent-encoded"));
+            }
+            route.check = Some(prop.text.clone());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// May it go into the request line as it is?
+fn is_path(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }
 
 fn timeouts(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {

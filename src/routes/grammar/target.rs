@@ -15,6 +15,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "host",
     "insecure",
     "ipc_file_mode",
+    "max_connections",
     "one_event",
     "over_http",
     "ssl",
@@ -51,6 +52,15 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, 
 fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
     match prop.name.as_str() {
         "host" => target.host = host(prop)?,
+        "max_connections" => {
+            let most = prop
+                .text
+                .parse()
+                .ok()
+                .filter(|most| (1..=MOST_CONNECTIONS).contains(most));
+            let fault = || prop.error("max_connections is not a count", "1 to 1000000");
+            target.max_connections = Some(most.ok_or_else(fault)?);
+        }
         "one_event" => target.one_event = true,
         "over_http" => target.over_http = true,
         "sub" => target.subs.extend(text(prop)),
@@ -171,6 +181,9 @@ fn is_host(host: &str) -> bool {
 }
 
 const ALLOWED: &str = "HOST:PORT (without http://), [IPV6]:PORT, unix:/PATH or test";
+
+/// More than one address can have, and within what a semaphore counts.
+const MOST_CONNECTIONS: u32 = 1_000_000;
 
 /// What an address of the kernel holds, its last NUL left out.
 const LONGEST_SOCKET: usize = 107;

@@ -106,6 +106,13 @@ fn faults_of_options() {
         ("*,path_beg= h:1", 3, "empty path_beg"),
         ("*,debug,proto=ftp h:1", 9, "unknown proto"),
         ("*,ssl h:1", 3, "unknown ssl"),
+        ("*,balance=random h:1", 3, "unknown balance"),
+        ("*,check=up h:1", 3, "check without a path"),
+        (
+            "* h:1,max_connections=0",
+            7,
+            "max_connections is not a count",
+        ),
         ("*,jsonp_mode=x h:1", 3, "unknown jsonp_mode"),
         ("*,header=X h:1", 3, "header without a colon"),
         (
@@ -170,7 +177,7 @@ fn every_option_of_a_condition_is_read() {
     let line = "h.test,id=i,proto=ws,ssl=yes,path_beg=/p,sig_iss=me,sig_key=\"k,1\",prefix=x-,\
                 orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco,jsonp_mode=basic,\
                 jsonp_cb=cb,jsonp_body=bd,jsonp_defcb=d,jsonp_defmethod=PUT,session,sockjs=/s,\
-                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=2,overflow=latest,connect_timeout=0.5,\
+                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=2,overflow=latest,balance=round-robin,check=/up,connect_timeout=0.5,\
                 response_timeout=30,idle_timeout=7 test";
     let text = |s: &str| Some(s.to_owned());
     assert_eq!(
@@ -204,6 +211,8 @@ fn every_option_of_a_condition_is_read() {
             no_grip: true,
             log_level: Some(2),
             overflow: Some(OnOverflow::Latest),
+            balance: Some(Balance::RoundRobin),
+            check: text("/up"),
             timeouts: RouteTimeouts {
                 connect: Some(Duration::from_millis(500)),
                 response: Some(Duration::from_secs(30)),
@@ -217,7 +226,7 @@ fn every_option_of_a_condition_is_read() {
 #[test]
 fn every_option_of_a_target_is_read() {
     let line = "* test h:1,ssl,untrusted,trust_connect_host,insecure,host=x:8080,sub=a,sub=,sub=b,\
-                over_http,one_event,ipc_file_mode=770,client_cert=c.pem,client_key=k.pem";
+                over_http,one_event,ipc_file_mode=770,client_cert=c.pem,client_key=k.pem,max_connections=8";
     assert_eq!(
         route(line).targets[1],
         Target {
@@ -231,6 +240,7 @@ fn every_option_of_a_target_is_read() {
             over_http: true,
             one_event: true,
             ipc_file_mode: Some(0o770),
+            max_connections: Some(8),
             client_cert: Some("c.pem".into()),
             client_key: Some("k.pem".into()),
         }
