@@ -189,11 +189,11 @@ impl Core {
             let hub = Arc::clone(&self.hub);
             tokio::task::spawn_local(async move { hub.keep_time().await });
         }
-        let front = Front::new(
-            self.holds(&holder),
-            tune_held,
-            ConnectionIds::new(self.index),
-        );
+        let holds = self.holds(&holder);
+        if self.index == 0 {
+            tokio::task::spawn_local(Rc::clone(&holds.forwarder).keep_checking());
+        }
+        let front = Front::new(holds, tune_held, ConnectionIds::new(self.index));
         let mut accepting = Vec::new();
         for listener in clients {
             let listener = TcpListener::from_std(listener)?;

@@ -122,6 +122,7 @@ x_forwarded_for_trusted = "append"
 orig_headers_need_mark = "A, B"
 accept_pushpin_route = true
 cdn_loop = "a \"b\" \\ 'c' ü"
+ca_file = "ca.pem"
 [grip]
 publish_rate = 7
 publish_burst = 8
@@ -156,6 +157,9 @@ idle_upstream = 0
 [timeouts]
 send = "61s"
 connect = 1.5
+target_wait = "7s"
+target_rest = "8s"
+target_check = "9s"
 response = "2h"
 idle = "3d"
 request_head = "119s"
@@ -178,6 +182,8 @@ file = "x.log"
         let name = format!("gripd-print-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
+        let authority = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        fs::write(folder.join("ca.pem"), authority.cert.pem()).unwrap();
         let read = |text: &str| {
             fs::write(folder.join("gripd.toml"), text).unwrap();
             let flags = Flags {

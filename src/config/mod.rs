@@ -110,6 +110,8 @@ pub struct Proxy {
     pub accept_pushpin_route: bool,
     /// Added to `CDN-Loop`; empty: not added.
     pub cdn_loop: String,
+    /// Certificates (PEM) of authorities that TLS backends may have beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `set_x_forwarded_protocol`.
@@ -211,6 +213,13 @@ pub struct Limits {
 pub struct Timeouts {
     /// Until a target accepts a connection. Default 10 s.
     pub connect: Duration,
+    /// How long a request waits for a target that has its `max_connections`. Default 5 s.
+    pub target_wait: Duration,
+    /// How long a target that could not be connected to is asked last, on routes with `balance` or
+    /// `check`. Default 10 s.
+    pub target_rest: Duration,
+    /// Between two active checks of a target (`check`), and the most that one may take. Default 5 s.
+    pub target_check: Duration,
     /// Until a backend's response head is there. Default 1,800 s.
     pub response: Duration,
     /// Between two pieces of a backend's body, or of a client's. Default 1,800 s.
@@ -328,6 +337,9 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            target_wait: Duration::from_secs(5),
+            target_rest: Duration::from_secs(10),
+            target_check: Duration::from_secs(5),
             response: Duration::from_mins(30),
             idle: Duration::from_mins(30),
             request_head: Duration::from_secs(30),

@@ -307,7 +307,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
              auto_cross_origin, accept_x_forwarded_protocol, set_x_forwarded_protocol, \
              trusted_proxies, set_forwarded, \
              x_forwarded_for, x_forwarded_for_trusted, orig_headers_need_mark, \
-             accept_pushpin_route, cdn_loop",
+             accept_pushpin_route, cdn_loop, ca_file",
             "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \
              [section]?",
             "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [control], [routes], \

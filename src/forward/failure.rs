@@ -94,6 +94,17 @@ pub enum Cause {
     /// Client: only gripd itself may send WebSocket events.
     #[error("clients may not send WebSocket events directly")]
     EventsNotAllowed,
+    /// Backend: its target has as many connections as it may have.
+    #[error(
+        "the target has its {most} connections (max_connections), and none was free within \
+         {after:?} (timeouts.target_wait)"
+    )]
+    Full {
+        /// How many.
+        most: u32,
+        /// How long was waited.
+        after: Duration,
+    },
     /// Backend: a filter of the instruct cannot be applied to its own body.
     #[error("the backend's instruct cannot be followed: filter error: {0}")]
     Filter(FilterError),
@@ -115,10 +126,12 @@ pub enum Cause {
         limit: usize,
     },
     /// Operator: no route fits.
-    #[error("no route for {host}")]
+    #[error("no route for {host}: {why}")]
     NoRoute {
         /// The request's host, without port.
         host: String,
+        /// What was tried.
+        why: String,
     },
     /// Ours: a part of gripd that is still to come.
     #[error("{feature} is not supported yet")]
@@ -138,6 +151,7 @@ impl Cause {
             Self::Handshake(_) | Self::RequestTooLarge { .. } => 400,
             Self::EventsNotAllowed => 403,
             Self::NotThere { .. } => 501,
+            Self::Full { .. } => 503,
             Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => 504,
             Self::Upstream(Error::Upload(error)) => match error {
                 UploadError::Gone(_) | UploadError::Superseded => 400,
@@ -204,10 +218,23 @@ impl Failure {
     /// What the client may read: one sentence, without line end.
     pub fn sentence(&self) -> String {
         match &self.cause {
-            cause if self.debug || cause.is_for_client() => capitalized(&cause.to_string()),
+            cause if self.debug => capitalized(&cause.to_string()) + &self.whereabouts(),
+            cause if cause.is_for_client() => capitalized(&cause.to_string()),
             Cause::NoRoute { .. } => "No route for this request.".into(),
+            Cause::Full { .. } => "The backend has all it can take; try again in a while.".into(),
             cause if cause.status() == 504 => "The backend took too long.".into(),
             _ => GENERIC.into(),
+        }
+    }
+
+    /// Which line of the routes was taken, and which target is at fault, as a sentence more.
+    fn whereabouts(&self) -> String {
+        let route = self.route.as_deref().map(show_route).unwrap_or_default();
+        match (&*route, self.backend()) {
+            ("", None) => String::new(),
+            ("", Some(target)) => format!(" (Target {target}.)"),
+            (route, None) => format!(" (Route {route}.)"),
+            (route, Some(target)) => format!(" (Route {route}, target {target}.)"),
         }
     }
 
@@ -325,7 +352,10 @@ mod tests {
         let limits = Limits::new();
         let start = Instant::now();
         let (one, other) = (
-            Cause::NoRoute { host: "a".into() },
+            Cause::NoRoute {
+                host: "a".into(),
+                why: String::new(),
+            },
             Cause::Upstream(Error::Blocked),
         );
         let passed = |cause, at| {
@@ -350,13 +380,14 @@ mod tests {
             failure(
                 Cause::NoRoute {
                     host: "a.test".into(),
+                    why: "nothing fits".into(),
                 },
                 debug,
             )
             .sentence()
         };
         assert_eq!(secret(false), "No route for this request.");
-        assert_eq!(secret(true), "No route for a.test.");
+        assert_eq!(secret(true), "No route for a.test: nothing fits.");
         let tried = vec!["127.0.0.1:1 (refused)".to_owned()];
         let dead = |debug| {
             failure(

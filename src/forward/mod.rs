@@ -2,10 +2,11 @@
 //! path, headers, signature, targets in order, and the answer made fit for the client. Used by
 //! `front` for clients and by `hold` for what is asked again, which is [`Forwarder::fetch`].
 //!
-//! Not here: TLS to backends, `zhttp`, and what a WebSocket over HTTP has to say.
+//! Not here: `zhttp`, and what a WebSocket over HTTP has to say.
 
 mod budget;
 mod built_in;
+mod check;
 mod collect;
 mod decode;
 mod events;
@@ -44,8 +45,11 @@ pub use share::Fetched;
 use crate::{
     config::Settings,
     grip::connection::ConnectionId,
-    routes::table::{IdMatch, Query, Shared},
-    upstream::{Origin, Pool, Resolver, welcome::Welcome},
+    routes::{
+        table::{IdMatch, Query, Shared},
+        why::why_not_by_id,
+    },
+    upstream::{Health, Origin, Pool, Resolver, TlsClient, welcome::Welcome},
 };
 use headers::Upgrade;
 use place::Place;
@@ -72,6 +76,8 @@ pub struct Forwarder {
 pub struct Common {
     shares: Shares,
     budget: Budget,
+    tls: Arc<TlsClient>,
+    health: Health,
 }
 
 /// Who asks.
@@ -127,6 +133,8 @@ impl Common {
         Arc::new(Self {
             shares: Shares::default(),
             budget: Budget::new(&settings.grip),
+            tls: TlsClient::new(settings.proxy.ca_file.clone()),
+            health: Health::new(&settings.timeouts),
         })
     }
 }
@@ -174,10 +182,13 @@ impl Forwarder {
             secure: forwarded::is_secure(&self.settings.proxy, client, &head.headers),
             trusted: self.trust.covers(&head.headers),
         };
-        let Some(route) = self.route(&head, &place, &manner) else {
-            let host = failure::cut(&place.host).to_owned();
-            let asked = place.asked(head.method);
-            return Err(self.fail(asked, None, None, Cause::NoRoute { host }));
+        let route = match self.route(&head, &place, &manner) {
+            Ok(route) => route,
+            Err(why) => {
+                let host = failure::cut(&place.host).to_owned();
+                let asked = place.asked(head.method);
+                return Err(self.fail(asked, None, None, Cause::NoRoute { host, why }));
+            }
         };
         self.bounds(&route, &upload);
         if let Some(cause) = refused(&route, &head, &upload, &self.settings, manner.trusted) {
@@ -213,25 +224,33 @@ impl Forwarder {
         &self.common.budget
     }
 
-    /// The route of a request: by id where clients may name one, else the best match.
-    fn route(&self, head: &request::Parts, place: &Place, manner: &Manner) -> Option<Arc<Route>> {
+    /// The route of a request: by id where clients may name one, else the best match; or why there
+    /// is none.
+    fn route(
+        &self,
+        head: &request::Parts,
+        place: &Place,
+        manner: &Manner,
+    ) -> Result<Arc<Route>, String> {
         let table = self.routes.load();
         let id = head
             .headers
             .get(PUSHPIN_ROUTE)
             .filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty());
         if let Some(id) = id {
-            return match table.by_id(id.to_str().ok()?, &place.path) {
-                IdMatch::Found(route) => Some(route),
-                IdMatch::OtherPath | IdMatch::Shared | IdMatch::Unknown => None,
+            let id = id.to_str().unwrap_or_default();
+            return match table.by_id(id, &place.path) {
+                IdMatch::Found(route) => Ok(route),
+                none => Err(why_not_by_id(&none).to_owned()),
             };
         }
-        table.find(&Query {
+        let query = Query {
             host: &place.host,
             path: &place.path,
             websocket: manner.upgrade.is_websocket(),
             tls: manner.secure,
-        })
+        };
+        table.find(&query).ok_or_else(|| table.why_none(&query))
     }
 
     fn bounds(&self, route: &Route, upload: &Upload) {

@@ -139,6 +139,12 @@ impl Prepared {
         Location::of(secure, &place.authority, &place.path, self.query.as_deref())
     }
 
+    /// The host, and its port if it has one, that a target is asked for.
+    pub(super) fn host<'a>(&'a self, route: &'a Route, target: &'a Target) -> &'a str {
+        let named = target.host.as_deref().or(route.as_host.as_deref());
+        named.unwrap_or(&self.place.authority)
+    }
+
     /// The head of the client's own request. A WebSocket's backend is offered the extension by which
     /// it may instruct gripd, beside what the client offers.
     ///
@@ -165,12 +171,7 @@ impl Prepared {
         target: &Target,
         upload: &Upload,
     ) -> Result<request::Parts, Cause> {
-        let asked = [target.host.as_deref(), route.as_host.as_deref()];
-        let named = asked
-            .into_iter()
-            .flatten()
-            .next()
-            .unwrap_or(&self.place.authority);
+        let named = self.host(route, target);
         let host = HeaderValue::from_str(&place::host_header(named, target.ssl))
             .map_err(|_| Cause::BadHost)?;
         let target = match &self.query {

@@ -6,6 +6,7 @@ mod fetch;
 mod requests;
 mod share;
 mod stale;
+mod tls;
 
 use std::{cell::RefCell, convert::Infallible, pin::Pin, rc::Rc, time::Duration};
 
@@ -15,7 +16,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::{LocalSet, spawn_local},
@@ -179,7 +180,7 @@ async fn backend(script: &'static [&'static [&'static str]]) -> (u16, Seen) {
 }
 
 /// One request, head and body as they came; `None` at the connection's end.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         let byte = stream.read_u8().await.ok()?;

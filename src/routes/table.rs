@@ -17,7 +17,10 @@ pub use crate::config::{Fault, Severity};
 use crate::{
     config::RouteSource,
     grip::signature::Signer,
-    routes::grammar::{Address, Domain, LineError, Parsed, Proto, Route, Target, parse_line},
+    routes::{
+        grammar::{Address, Domain, LineError, Parsed, Proto, Route, Target, parse_line},
+        identity,
+    },
 };
 
 /// The table in use: readers load it, the watcher stores a new one.
@@ -162,6 +165,12 @@ impl Table {
         }
     }
 
+    /// The lines of a host's own, and those of `*`; in file order.
+    pub(super) fn lines_for(&self, host: &str) -> (&[Arc<Route>], &[Arc<Route>]) {
+        let own = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
+        (own, &self.any)
+    }
+
     /// Every route, in file order.
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
@@ -210,6 +219,7 @@ impl Table {
         let Parsed {
             route,
             sig_key_column,
+            target_columns,
             notes,
         } = match parse_line(line) {
             Ok(None) => return Vec::new(),
@@ -227,6 +237,12 @@ impl Table {
             .map(|note| Fault::warning("", note.text).at(0, note.column))
             .collect();
         faults.extend(key_fault(&route, folder).map(|fault| fault.at(0, sig_key_column)));
+        for (target, column) in route.targets.iter().zip(target_columns) {
+            if let Some(fault) = identity_fault(target) {
+                faults.push(fault.at(0, column));
+                return faults;
+            }
+        }
         if let Err(duplicate) = self.add(Arc::new(route), number, seen) {
             let column = line.len() - line.trim_start_matches(' ').len() + 1;
             faults.push(duplicate.at(0, column));
@@ -291,6 +307,21 @@ fn key_fault(route: &Route, folder: &Path) -> Option<Fault> {
     let message = format!(
         "sig_key cannot be used, so grip.sig_key signs: {error}; allowed: text, base64:... or \
          file:... (a PEM private key, EC P-256 or RSA, or hex)"
+    );
+    Some(Fault::error("", message))
+}
+
+/// An error when a target's client certificate cannot be used: its backend would refuse every
+/// connection, so the line does not count.
+fn identity_fault(target: &Target) -> Option<Fault> {
+    let (cert, key) = target
+        .client_cert
+        .as_ref()
+        .zip(target.client_key.as_ref())?;
+    let error = identity::read(cert, key, &identity::provider()).err()?;
+    let message = format!(
+        "client_cert and client_key cannot be used: {error}; allowed: PEM files, paths from the \
+         folder gripd was started in"
     );
     Some(Fault::error("", message))
 }

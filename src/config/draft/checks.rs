@@ -1,6 +1,8 @@
 //! What must be right before anything is served: keys that can be used, credentials that are
 //! whole, certificates that fit their key, and a control port that is open by intent.
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
 use super::Draft;
 use crate::{
     config::Settings,
@@ -16,6 +18,7 @@ impl Draft {
         self.check_jwt();
         self.check_password();
         self.check_tls();
+        self.check_ca_file();
         self.check_exposure();
     }
 
@@ -30,6 +33,20 @@ impl Draft {
         let grip = &self.settings.grip;
         let verifier = Verifier::new(&grip.upstream_key.0, &grip.key_dir);
         self.unless_usable("grip.upstream_key", verifier, VERIFYING_KEY);
+    }
+
+    fn check_ca_file(&mut self) {
+        let Some(file) = &self.settings.proxy.ca_file else {
+            return;
+        };
+        let why = match CertificateDer::pem_file_iter(file).and_then(Iterator::collect) {
+            Ok(found) if Vec::is_empty(&found) => "it holds no certificate".to_owned(),
+            Ok(_) => return,
+            Err(error) => error.to_string(),
+        };
+        let file = file.display();
+        let message = format!("proxy.ca_file {file} cannot be used: {why}; allowed: a PEM file");
+        self.fault_of("proxy.ca_file", message);
     }
 
     fn check_token(&mut self) {

@@ -209,6 +209,12 @@ pub const KEYS: &[Key] = &[
         "added to CDN-Loop; empty: not added",
     ),
     key(
+        "proxy",
+        "ca_file",
+        Slot::File(|s| &mut s.proxy.ca_file),
+        "certificates (PEM) of authorities that TLS backends may have, beside the system's",
+    ),
+    key(
         "grip",
         "sig_iss",
         Slot::Text(|s| &mut s.grip.sig_iss),
@@ -387,6 +393,24 @@ pub const KEYS: &[Key] = &[
         "connect",
         Slot::Time(|s| &mut s.timeouts.connect, MS, WEEK),
         "until a target accepts a connection",
+    ),
+    key(
+        "timeouts",
+        "target_wait",
+        Slot::Time(|s| &mut s.timeouts.target_wait, ZERO, WEEK),
+        "how long a request waits for a target that has its max_connections, before it gets 503",
+    ),
+    key(
+        "timeouts",
+        "target_rest",
+        Slot::Time(|s| &mut s.timeouts.target_rest, ZERO, WEEK),
+        "how long a target that failed is asked last, on routes with balance or check",
+    ),
+    key(
+        "timeouts",
+        "target_check",
+        Slot::Time(|s| &mut s.timeouts.target_check, MS, WEEK),
+        "between two checks of a target (route option check), and the most that one may take",
     ),
     key(
         "timeouts",

@@ -281,7 +281,6 @@ async fn what_is_refused_before_a_backend_is_asked() {
         };
         let table = [
             (with(|t| t.over_http = true), events, 403),
-            (with(|t| t.ssl = true), GET, 501),
             (
                 with(|t| t.address = Address::Zhttp("tcp://a:1".into())),
                 GET,

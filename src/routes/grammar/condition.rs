@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Domain, LineError, Note, Proto, Route,
+    Balance, Domain, LineError, Note, Proto, Route,
     line::{host, note_later, note_unknown, text},
     target,
     token::{Prop, Section},
@@ -14,6 +14,8 @@ use crate::grip::overflow::OnOverflow;
 pub(super) const OPTIONS: &[&str] = &[
     "aco",
     "as_host",
+    "balance",
+    "check",
     "connect_timeout",
     "debug",
     "header",
@@ -54,11 +56,13 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
     note_dead_domain(section, notes);
     for prop in &section.props {
         let known = choose(&mut route, prop, notes)?
+            || log_level(&mut route, prop, notes)
             || rewrite(&mut route, prop, notes)?
             || sign(&mut route, prop)
             || cross_origin(&mut route, prop, notes)?
             || later(&mut route, prop, notes)
             || slow(&mut route, prop)?
+            || balance(&mut route, prop)?
             || timeouts(&mut route, prop)?;
         // `ssl` is both a condition's and a target's: what is left here is a target's alone.
         if !known {
@@ -149,6 +153,7 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
         "debug" => route.debug = true,
         "header" => route.headers.push(header(prop)?),
         "no_grip" => route.no_grip = true,
+        "orig_headers" => route.orig_headers = true,
         "path_rem" => {
             route.path_rem = if let Ok(count) = prop.text.parse::<i64>() {
                 usize::try_from(count).unwrap_or(0)
@@ -162,8 +167,7 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
         }
         "prefix" => route.prefix.clone_from(&prop.text),
         "replace_beg" => {
-            // It goes into the request line as it is.
-            if !prop.text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+            if !is_path(&prop.text) {
                 return Err(prop.error(
                     "replace_beg holds a character no path may have",
                     "a percent-encoded path without blanks and #",
@@ -208,10 +212,24 @@ fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result
     Ok(true)
 }
 
+fn log_level(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
+    if prop.name != "log_level" {
+        return false;
+    }
+    let level = prop.text.parse().ok();
+    if level.is_none_or(|level| !(-1..=4).contains(&level)) {
+        notes.push(Note {
+            column: prop.column,
+            text: "log_level is not a number from 0 (error) to 4 (trace), nor -1: it has no effect"
+                .into(),
+        });
+    }
+    route.log_level = level.filter(|level| (0..=4).contains(level));
+    true
+}
+
 fn later(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
     match prop.name.as_str() {
-        "log_level" => route.log_level = prop.text.parse().ok(),
-        "orig_headers" => route.orig_headers = true,
         "session" => route.session = true,
         "sockjs" => route.sockjs = text(prop),
         "sockjs_as_path" => route.sockjs_as_path = text(prop),
@@ -231,6 +249,35 @@ fn slow(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
     };
     route.overflow = Some(choice);
     Ok(true)
+}
+
+fn balance(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
+    match prop.name.as_str() {
+        "balance" => {
+            route.balance = Some(match prop.text.as_str() {
+                "in-order" => Balance::InOrder,
+                "least-requests" => Balance::LeastRequests,
+                "round-robin" => Balance::RoundRobin,
+                _ => {
+                    let allowed = "in-order, least-requests or round-robin";
+                    return Err(prop.error("unknown balance", allowed));
+                }
+            });
+        }
+        "check" => {
+            if !prop.text.starts_with('/') || !is_path(&prop.text) {
+                return Err(prop.error("check without a path", "check=/path, percent-encoded"));
+            }
+            route.check = Some(prop.text.clone());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// May it go into the request line as it is?
+fn is_path(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }
 
 fn timeouts(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {

@@ -1,4 +1,5 @@
-//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus three timeouts.
+//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus a few
+//! options of gripd's own.
 //! Pure: a line goes in, a [`Route`] or a [`LineError`] comes out; files are `routes::table`'s.
 //!
 //! ```text
@@ -68,10 +69,15 @@ pub struct Route {
     pub headers: Vec<(String, String)>,
     /// `no_grip`.
     pub no_grip: bool,
-    /// `log_level=N`.
+    /// `log_level=N`, 0 (error) to 4 (trace): at which level the line of a request is written.
     pub log_level: Option<i32>,
     /// gripd's own: `overflow=auto|close|latest|recover`; `None`: the setting's.
     pub overflow: Option<OnOverflow>,
+    /// gripd's own: `balance=in-order|least-requests|round-robin`; `None`: in order, and a target that
+    /// failed is asked first again.
+    pub balance: Option<Balance>,
+    /// gripd's own: `check=/path`, by which it is found out whether targets are up.
+    pub check: Option<String>,
     /// gripd's own: `connect_timeout=SECONDS`, `response_timeout=SECONDS`, `idle_timeout=SECONDS`.
     pub timeouts: RouteTimeouts,
     /// Where requests go; the next is tried when one cannot be reached. At least one.
@@ -88,6 +94,17 @@ pub enum Domain {
     IdOnly,
     /// Exactly this host, without port.
     Host(String),
+}
+
+/// Which of several targets is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// The first on the line.
+    InOrder,
+    /// The one with the fewest requests under way.
+    LeastRequests,
+    /// Each in its turn.
+    RoundRobin,
 }
 
 /// Kind of client request.
@@ -152,6 +169,8 @@ pub struct Target {
     pub one_event: bool,
     /// `ipc_file_mode=OCTAL`.
     pub ipc_file_mode: Option<u32>,
+    /// gripd's own: `max_connections=N`, requests and upgraded connections at once; `None`: no limit.
+    pub max_connections: Option<u32>,
     /// `client_cert=FILE`.
     pub client_cert: Option<PathBuf>,
     /// `client_key=FILE`.
@@ -166,6 +185,8 @@ pub enum Address {
     /// The built-in `test` backend.
     #[default]
     Test,
+    /// `unix:/path`: a unix socket.
+    Unix(PathBuf),
     /// The built-in welcome page. No line of a routes file can name it.
     Welcome,
     /// `zhttp/BASE`.
@@ -175,6 +196,11 @@ pub enum Address {
 }
 
 impl Route {
+    /// Does a target that fails rest?
+    pub fn minds_targets(&self) -> bool {
+        self.balance.is_some() || self.check.is_some()
+    }
+
     /// The id under which `Pushpin-Route` and retries find this route: the line's own, or one
     /// made of its condition as Pushpin makes it (`DOMAIN,PROTO,TLS,PATH`, `*` where any).
     pub fn key(&self) -> Cow<'_, str> {
