@@ -261,11 +261,7 @@ impl Core {
             if let Err(error) = listen::options::tune_client(&socket, &settings.timeouts) {
                 tracing::debug!(client.addr = %peer, %error, "cannot tune the socket");
             }
-            let (front, guard) = (Rc::clone(&front), Open::new(&open));
-            tokio::task::spawn_local(async move {
-                front.serve(socket, peer).await;
-                drop((guard, place));
-            });
+            Rc::clone(&front).serve(socket, peer, (Open::new(&open), place));
         };
         let (places, mut stop) = (Arc::clone(&self.places), self.stop.clone());
         let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };

@@ -17,6 +17,7 @@ mod date;
 mod gone;
 mod link;
 mod notice;
+mod packed;
 mod random;
 mod request;
 mod session;

@@ -17,6 +17,7 @@ use super::{
     gone::Gone,
     link::{Followed, Follower},
     notice::Told,
+    packed::Packed,
     start::{Client, Context, Start},
     terms::Terms,
 };
@@ -118,7 +119,7 @@ pub(super) struct LongPoll {
     keep_alive: bool,
     debug: bool,
     terms: Terms,
-    request: Box<[u8]>,
+    request: Packed,
     gone: Option<Gone>,
 }
 
@@ -156,7 +157,7 @@ impl Ending {
         response: Response,
         client: &Client<'_>,
         terms: Terms,
-        request: Box<[u8]>,
+        request: Packed,
         gone: Option<Gone>,
     ) -> Self {
         Self::LongPoll(Box::new(LongPoll {
@@ -376,7 +377,7 @@ fn retry(held: Held<TcpStream>, ending: Ending, early: &Early, permit: Option<Pe
     };
     Outcome::Retry(Box::new(Retry {
         socket,
-        bytes: [&poll.request, early.bytes.as_slice()].concat(),
+        bytes: [poll.request.unpack(), early.bytes.clone()].concat(),
         paused: Paused {
             last: held.last_ids(),
             held,

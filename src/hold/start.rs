@@ -15,6 +15,7 @@ use super::{
     gone::{Gone, Teller},
     link::Follower,
     notice::{Notices, Told},
+    packed::Packed,
     request,
     session::{Ending, Paused},
     terms::{Terms, filtered, is_event_stream, no_link, unanswerable},
@@ -212,7 +213,7 @@ fn hold(
     let keep_alive = client.keep_alive;
     let (ending, response) = match mode {
         Mode::Response => {
-            let kept = request::kept(client.request, client.body);
+            let kept = Packed::new(&request::kept(client.request, client.body));
             let ending = Ending::long_poll(instruct.response, client, terms, kept, gone);
             (ending, None)
         }

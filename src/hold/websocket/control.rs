@@ -131,7 +131,11 @@ impl Wishes {
         held.subscribe_to(&format!("{prefix}{}", channel.name), standing);
         match known.and_then(|at| self.channels.get_mut(at)) {
             Some(own) => *own = channel,
-            None => self.channels.push(channel),
+            None => {
+                // Most have one or two, for hours.
+                self.channels.reserve_exact(1);
+                self.channels.push(channel);
+            }
         }
     }
 

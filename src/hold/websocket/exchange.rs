@@ -9,7 +9,7 @@ use crate::{
         instruct::Header,
         over_http::{Failure, Request},
     },
-    hold::request,
+    hold::{packed::Packed, request},
 };
 
 /// Makes the requests of one WebSocket.
@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct Exchange {
     pub(super) forwarder: Rc<Forwarder>,
     /// The head of the client's request: every request has its headers.
-    pub(super) head: Box<[u8]>,
+    pub(super) head: Packed,
     pub(super) addr: Option<IpAddr>,
     pub(super) secure: bool,
     pub(super) connection: ConnectionId,
@@ -34,7 +34,7 @@ pub(super) type Pending = Pin<Box<dyn Future<Output = Heard>>>;
 impl Exchange {
     /// Makes a request. `metas`: what the backend wants to be told again.
     pub(super) fn ask(&self, request: Request, metas: Vec<Header>) -> Pending {
-        let head = request::parts(&self.head);
+        let head = request::parts(&self.head.unpack());
         let events = Events {
             body: request.body,
             replayed: request.replayed,

@@ -174,7 +174,12 @@ impl Parked {
             })
             .await;
         }
-        // Only the backend is left to be told, sooner or later.
+        // Boxed, so that a WebSocket whose client is there has not its size.
+        Box::pin(self.next_of_backend(context)).await
+    }
+
+    /// The same when only the backend is left to be told, sooner or later.
+    async fn next_of_backend(&mut self, context: &Context) -> Happened {
         let Socket { talk, out, .. } = &mut *self.socket;
         if talk.is_under_way() {
             return Happened::Backend(poll_fn(|cx| talk.poll(out, cx)).await);

@@ -19,7 +19,7 @@ use crate::{
         over_http::{self, Opened, Output, Refusal, Rules, Session},
         ws_events,
     },
-    hold::{Client, Context, http_date, terms::Terms},
+    hold::{Client, Context, http_date, packed::Packed, terms::Terms},
     http1::{
         answer::{Answer as Head, Connection, Framing as HeadFraming},
         gate::Version,
@@ -142,7 +142,7 @@ async fn again(session: &mut Session, exchange: &Exchange, context: &Context) ->
 fn exchange(client: &Client<'_>, context: &Context) -> Exchange {
     Exchange {
         forwarder: std::rc::Rc::clone(&context.forwarder),
-        head: client.request.into(),
+        head: Packed::new(client.request),
         addr: client.addr,
         secure: false,
         connection: client.connection,
