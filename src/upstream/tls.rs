@@ -219,6 +219,9 @@ impl TlsClient {
             for error in &system.errors {
                 tracing::warn!("an authority of the system is left out: {error}");
             }
+            if system.certs.is_empty() {
+                tracing::warn!("the system has no authorities (package ca-certificates)");
+            }
             store.add_parsable_certificates(system.certs);
             if let Some(path) = &self.ca_file {
                 match read_authorities(path) {
@@ -273,9 +276,23 @@ fn sentence(error: &io::Error, name: &str) -> String {
     format!("the backend's certificate is not good for {name}: {error}; {fix}")
 }
 
-/// Did the backend say no to who we are?
+/// Did the backend say no to who we are, and so before it looked at any request (RFC 8446 section
+/// 6.2)?
 pub(super) fn is_refusal(error: &io::Error) -> bool {
-    matches!(fault(error), Some(TlsError::AlertReceived(_)))
+    use rustls::AlertDescription as Said;
+    matches!(
+        fault(error),
+        Some(TlsError::AlertReceived(
+            Said::AccessDenied
+                | Said::BadCertificate
+                | Said::CertificateExpired
+                | Said::CertificateRequired
+                | Said::CertificateRevoked
+                | Said::CertificateUnknown
+                | Said::UnknownCA
+                | Said::UnsupportedCertificate
+        ))
+    )
 }
 
 /// What is told when the backend said no.

@@ -326,6 +326,26 @@ async fn the_wrong_language_is_named_with_its_fix() {
 }
 
 #[tokio::test]
+async fn a_link_elsewhere_is_followed_over_tls() {
+    local(async {
+        let authority = Authority::new();
+        let (port, seen) = tls_backend(authority.server("localhost", false)).await;
+        let home = Home {
+            route: Arc::new(route(&[9])),
+            target: 0,
+            url: Location::of(false, "h.test", "/", None).unwrap(),
+        };
+        let url = format!("https://localhost:{port}/next");
+        let fetch = Fetch::get(&home, home.url.join(&url).unwrap());
+        let answer = authority.forwarder(vec![target(9)]).fetch(&fetch).await;
+        assert_eq!(read_all(answer.unwrap().body).await.unwrap(), "ok");
+        assert_eq!(names(&seen), [Some("localhost".to_owned())]);
+        assert!(seen.borrow()[0].requests[0].starts_with("GET /next "));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_not_read_over_tls_is_asked_again() {
     local(async {
         let authority = Authority::new();
