@@ -198,6 +198,32 @@ async fn the_next_target_is_asked_when_a_certificate_is_not_good() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_takes_too_long_counts_as_no_connection() {
+    local(async {
+        let authority = Authority::new();
+        let (_mute, silent) = listen().await;
+        let (good, _) = tls_backend(authority.server("h.test", false)).await;
+        let mut settings = Settings::default();
+        settings.proxy.ca_file = Some(authority.folder.join("ca.pem"));
+        settings.timeouts.connect = Duration::from_secs(1);
+        let route = |ports: &[u16]| Route {
+            targets: ports.iter().map(|port| secured(*port)).collect(),
+            ..Route::default()
+        };
+        let both = forwarder(settings.clone(), route(&[silent, good]));
+        assert_eq!(both.text(GET).await, (200, "ok".into()));
+        let failure = forwarder(settings, route(&[silent])).pass(GET).await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.status(), 504);
+        assert!(
+            failure.cause.to_string().contains("timeouts.connect"),
+            "{failure}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn insecure_takes_any_certificate_and_a_target_may_choose_the_name() {
     local(async {
         let (authority, stranger) = (Authority::new(), Authority::new());
