@@ -261,6 +261,13 @@ fn sentence(error: &io::Error, name: &str) -> String {
         Some(TlsError::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "the target options host=NAME and trust_connect_host choose another name",
+        // By this name alone does the library tell it.
+        Some(TlsError::InvalidCertificate(_))
+            if error.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "it is an authority's, as `openssl req -x509` makes them: make it with `-addext \
+             basicConstraints=critical,CA:FALSE`, or give the target the option `insecure`"
+        }
         Some(TlsError::InvalidCertificate(_)) => {
             "proxy.ca_file names further authorities, the target option `insecure` takes any \
              certificate"

@@ -52,6 +52,24 @@ impl Authority {
         path
     }
 
+    /// What a backend speaks with that made its certificate itself; it takes the place of the
+    /// authority's.
+    fn self_made(&self, name: &str, is_ca: IsCa) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let cert = params.self_signed(&key).unwrap();
+        self.file("ca.pem", &cert.pem());
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(crate::routes::identity::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// What a backend for this name speaks with; `mutual`: it wants a certificate of its clients.
     fn server(&self, name: &str, mutual: bool) -> TlsAcceptor {
         let (cert, key) = self.issue(name);
@@ -300,6 +318,22 @@ async fn a_backend_that_wants_to_know_its_clients_is_shown_a_certificate() {
         let [first, second] =
             [&cert, &renewed].map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap());
         assert_eq!(shown, [first, second.clone(), second]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_its_own_making_is_trusted_by_ca_file_unless_it_is_an_authoritys() {
+    local(async {
+        let authority = Authority::new();
+        let (port, _) = tls_backend(authority.self_made("h.test", IsCa::ExplicitNoCa)).await;
+        let forwarder = authority.forwarder(vec![secured(port)]);
+        assert_eq!(forwarder.text(GET).await, (200, "ok".into()));
+        let is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (port, _) = tls_backend(authority.self_made("h.test", is_ca)).await;
+        let forwarder = authority.forwarder(vec![secured(port)]);
+        let said = forwarder.pass(GET).await.unwrap_err().cause.to_string();
+        assert!(said.contains("basicConstraints"), "{said}");
     })
     .await;
 }
