@@ -15,6 +15,8 @@ FROM debian:trixie-slim
 LABEL org.opencontainers.image.title="gripd" \
       org.opencontainers.image.description="A push proxy (GRIP) in front of any web backend" \
       org.opencontainers.image.licenses="Apache-2.0"
+# Who may speak for the name of a TLS backend; a mount in its place, or proxy.ca_file, adds others.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /gripd /usr/local/bin/gripd
 # By these names it is Pushpin's programs: for scripts, and for `docker exec`.
 RUN ln -s gripd /usr/local/bin/pushpin && ln -s gripd /usr/local/bin/pushpin-publish

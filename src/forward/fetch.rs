@@ -106,6 +106,8 @@ impl Fetch {
             as_host: None,
             path_rem: 0,
             replace_beg: None,
+            balance: None,
+            check: None,
             targets: vec![target],
             ..(*self.home.route).clone()
         }

@@ -1,5 +1,5 @@
 //! How targets are: how much each is used, which one failed and rests, how much room is left. One
-//! for all cores, as counters that need no lock; what a route does not ask for is not kept.
+//! for all cores, so the counters are atomics; nothing is kept for routes that do not ask for it.
 //!
 //! A target that could not be connected to *rests*: while it does, others are asked first. When
 //! its time is over it takes its turn again. One that an active check found down rests until a

@@ -219,6 +219,9 @@ impl TlsClient {
             for error in &system.errors {
                 tracing::warn!("an authority of the system is left out: {error}");
             }
+            if system.certs.is_empty() {
+                tracing::warn!("the system has no authorities (package ca-certificates)");
+            }
             store.add_parsable_certificates(system.certs);
             if let Some(path) = &self.ca_file {
                 match read_authorities(path) {
@@ -258,6 +261,13 @@ fn sentence(error: &io::Error, name: &str) -> String {
         Some(TlsError::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => "the target options host=NAME and trust_connect_host choose another name",
+        // By this name alone does the library tell it.
+        Some(TlsError::InvalidCertificate(_))
+            if error.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            "it is an authority's, as `openssl req -x509` makes them: make it with `-addext \
+             basicConstraints=critical,CA:FALSE`, or give the target the option `insecure`"
+        }
         Some(TlsError::InvalidCertificate(_)) => {
             "proxy.ca_file names further authorities, the target option `insecure` takes any \
              certificate"
@@ -273,9 +283,23 @@ fn sentence(error: &io::Error, name: &str) -> String {
     format!("the backend's certificate is not good for {name}: {error}; {fix}")
 }
 
-/// Did the backend say no to who we are?
+/// Did the backend say no to who we are, and so before it looked at any request (RFC 8446 section
+/// 6.2)?
 pub(super) fn is_refusal(error: &io::Error) -> bool {
-    matches!(fault(error), Some(TlsError::AlertReceived(_)))
+    use rustls::AlertDescription as Said;
+    matches!(
+        fault(error),
+        Some(TlsError::AlertReceived(
+            Said::AccessDenied
+                | Said::BadCertificate
+                | Said::CertificateExpired
+                | Said::CertificateRequired
+                | Said::CertificateRevoked
+                | Said::CertificateUnknown
+                | Said::UnknownCA
+                | Said::UnsupportedCertificate
+        ))
+    )
 }
 
 /// What is told when the backend said no.

@@ -52,6 +52,24 @@ impl Authority {
         path
     }
 
+    /// What a backend speaks with that made its certificate itself; it takes the place of the
+    /// authority's.
+    fn self_made(&self, name: &str, is_ca: IsCa) -> TlsAcceptor {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let cert = params.self_signed(&key).unwrap();
+        self.file("ca.pem", &cert.pem());
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let config = ServerConfig::builder_with_provider(crate::routes::identity::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// What a backend for this name speaks with; `mutual`: it wants a certificate of its clients.
     fn server(&self, name: &str, mutual: bool) -> TlsAcceptor {
         let (cert, key) = self.issue(name);
@@ -198,6 +216,32 @@ async fn the_next_target_is_asked_when_a_certificate_is_not_good() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_takes_too_long_counts_as_no_connection() {
+    local(async {
+        let authority = Authority::new();
+        let (_mute, silent) = listen().await;
+        let (good, _) = tls_backend(authority.server("h.test", false)).await;
+        let mut settings = Settings::default();
+        settings.proxy.ca_file = Some(authority.folder.join("ca.pem"));
+        settings.timeouts.connect = Duration::from_secs(1);
+        let route = |ports: &[u16]| Route {
+            targets: ports.iter().map(|port| secured(*port)).collect(),
+            ..Route::default()
+        };
+        let both = forwarder(settings.clone(), route(&[silent, good]));
+        assert_eq!(both.text(GET).await, (200, "ok".into()));
+        let failure = forwarder(settings, route(&[silent])).pass(GET).await;
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.status(), 504);
+        assert!(
+            failure.cause.to_string().contains("timeouts.connect"),
+            "{failure}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn insecure_takes_any_certificate_and_a_target_may_choose_the_name() {
     local(async {
         let (authority, stranger) = (Authority::new(), Authority::new());
@@ -279,6 +323,22 @@ async fn a_backend_that_wants_to_know_its_clients_is_shown_a_certificate() {
 }
 
 #[tokio::test]
+async fn a_certificate_of_its_own_making_is_trusted_by_ca_file_unless_it_is_an_authoritys() {
+    local(async {
+        let authority = Authority::new();
+        let (port, _) = tls_backend(authority.self_made("h.test", IsCa::ExplicitNoCa)).await;
+        let forwarder = authority.forwarder(vec![secured(port)]);
+        assert_eq!(forwarder.text(GET).await, (200, "ok".into()));
+        let is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (port, _) = tls_backend(authority.self_made("h.test", is_ca)).await;
+        let forwarder = authority.forwarder(vec![secured(port)]);
+        let said = forwarder.pass(GET).await.unwrap_err().cause.to_string();
+        assert!(said.contains("basicConstraints"), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_wrong_language_is_named_with_its_fix() {
     local(async {
         let authority = Authority::new();
@@ -321,6 +381,26 @@ async fn the_wrong_language_is_named_with_its_fix() {
         let (broken, _) = backend(&[&[""], &[""]]).await;
         let said = told(vec![target(broken)]).await;
         assert!(!said.contains("ssl"), "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_link_elsewhere_is_followed_over_tls() {
+    local(async {
+        let authority = Authority::new();
+        let (port, seen) = tls_backend(authority.server("localhost", false)).await;
+        let home = Home {
+            route: Arc::new(route(&[9])),
+            target: 0,
+            url: Location::of(false, "h.test", "/", None).unwrap(),
+        };
+        let url = format!("https://localhost:{port}/next");
+        let fetch = Fetch::get(&home, home.url.join(&url).unwrap());
+        let answer = authority.forwarder(vec![target(9)]).fetch(&fetch).await;
+        assert_eq!(read_all(answer.unwrap().body).await.unwrap(), "ok");
+        assert_eq!(names(&seen), [Some("localhost".to_owned())]);
+        assert!(seen.borrow()[0].requests[0].starts_with("GET /next "));
     })
     .await;
 }
