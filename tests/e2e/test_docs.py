@@ -17,6 +17,7 @@ NOT_RUN = {
     "are those of examples/django, which test_dashboard.py runs, with every log line",
     "docs/control.md": "needs a secret of the reader's; test_control.py, tests/credentials.rs and "
     "tests/control_port.rs do what it says",
+    "docs/migrating.md": "README has the command; test_migrating.py asks gripd for each setting",
     "examples/chat/README.md": "test_chat.py runs what it starts, and gripd as it says",
     "examples/django/README.md": "test_dashboard.py and test_compose.py run what it starts",
     "examples/rails/README.md": "test_rails.py runs what it starts, and gripd as it says",
