@@ -1,4 +1,4 @@
-"""`docs/migrating.md` says of every setting of Pushpin what gripd does with it. Here gripd is asked."""
+"""`docs/migrating.md` says of every setting of Pushpin what becomes of it. Here gripd is asked."""
 
 import re
 import subprocess

@@ -13,6 +13,6 @@ SocketEvent = Struct.new(:type, :content) do
   end
 
   def to_s
-    content ? format("%s %x\r\n%s\r\n", type, content.bytesize, content) : "#{type}\r\n"
+    content.to_s.empty? ? "#{type}\r\n" : format("%s %x\r\n%s\r\n", type, content.bytesize, content)
   end
 end
