@@ -163,9 +163,10 @@ fn next_link(instruct: &mut Instruct, home: Option<&Home>) -> Option<Location> {
 }
 
 fn way(instruct: &Instruct, client: &Client<'_>) -> Way {
-    // 204 and 304 have no body, so there is nothing to hold (RFC 9110 section 6.4.1).
+    // 204 and 304 have no body to go on with (RFC 9110 section 6.4.1). A long-poll may end so.
     let has_body = !client.head && !matches!(instruct.response.code, 204 | 304);
     match instruct.hold {
+        Some(Mode::Response) if !client.head => Way::Hold(Mode::Response),
         Some(mode) if has_body => Way::Hold(mode),
         None if has_body && instruct.links.next.is_some() => Way::Follow,
         Some(_) | None => Way::Answer,
