@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, Version, header, request};
 
 use super::{
     Cause, Client, Events, Forwarder, Location, Upload, UploadError,
@@ -158,8 +158,7 @@ impl Prepared {
     ) -> Result<request::Parts, Cause> {
         let mut head = self.head(route, target, upload)?;
         if self.obeys && self.upgrade.is_websocket() {
-            let grip = HeaderValue::from_static("grip");
-            head.headers.append(header::SEC_WEBSOCKET_EXTENSIONS, grip);
+            offer_grip(&mut head.headers);
         }
         Ok(head)
     }
@@ -189,6 +188,21 @@ impl Prepared {
             .build(host, framing, &self.upgrade, self.trailers);
         head.extensions = self.extensions.clone();
         Ok(head)
+    }
+}
+
+/// Offers `grip` behind what the client offers, all in one line: a request may have several
+/// (RFC 6455 section 11.3.2), but there are servers, Daphne among them, that refuse the second.
+fn offer_grip(headers: &mut HeaderMap) {
+    let name = header::SEC_WEBSOCKET_EXTENSIONS;
+    let lines = headers.get_all(&name).iter().map(HeaderValue::as_bytes);
+    let lines = lines.filter(|line| !line.is_empty());
+    let line = lines
+        .chain([&b"grip"[..]])
+        .collect::<Vec<_>>()
+        .join(&b", "[..]);
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(name, line);
     }
 }
 
