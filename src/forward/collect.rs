@@ -190,8 +190,8 @@ fn header(raw: &Bytes, line: &[u8]) -> Option<Header> {
     })
 }
 
-/// The usual spelling.
-fn spelled(name: &HeaderName) -> String {
+/// The usual spelling of a name, each word with a capital.
+pub fn spelled(name: &HeaderName) -> String {
     let mut first = true;
     name.as_str()
         .chars()

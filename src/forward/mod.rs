@@ -7,6 +7,7 @@
 mod budget;
 mod built_in;
 mod collect;
+mod cross_origin;
 mod decode;
 mod events;
 mod failure;
@@ -25,6 +26,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod way;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -34,22 +36,22 @@ use hyper::upgrade::OnUpgrade;
 pub use crate::routes::grammar::Route;
 pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
 pub use budget::{Budget, Permit, Priority};
-pub use collect::{Collected, collect};
+pub use collect::{Collected, collect, spelled};
+pub use cross_origin::CrossOrigin;
 pub use events::Events;
 pub use failure::{Asked, Cause, Failure, GENERIC};
 pub use fetch::{Fetch, Home};
 pub use link::{BadUrl, Location};
 pub use share::Fetched;
+pub use way::Way;
 
 use crate::{
     config::Settings,
     grip::connection::ConnectionId,
-    routes::table::{IdMatch, Query, Shared},
+    routes::table::Shared,
     upstream::{Origin, Pool, Resolver, welcome::Welcome},
 };
-use headers::Upgrade;
-use place::Place;
-use prepare::{Manner, PUSHPIN_ROUTE, refused, upload_ready};
+use prepare::{refused, upload_ready};
 use share::Shares;
 use sign::Signatures;
 use trust::Trust;
@@ -152,10 +154,11 @@ impl Forwarder {
         }
     }
 
-    /// Brings one request to a backend and returns its answer as soon as its head is there.
+    /// Brings one request on its way to a backend and returns its answer as soon as its head is
+    /// there.
     ///
     /// The request's body is read from `upload` while it is sent; it may still be going on when
-    /// the answer is returned.
+    /// the answer is returned. A JSON-P request has said in its query what is sent instead.
     ///
     /// # Errors
     /// A [`Failure`], which was logged. What the client may read is its sentence.
@@ -164,17 +167,26 @@ impl Forwarder {
     /// Dropping the future, or the answer's body before its end, closes the backend's connection.
     pub async fn forward(
         &self,
-        head: request::Parts,
-        upload: Upload,
+        mut head: request::Parts,
+        mut upload: Upload,
+        way: Way,
         client: &Client<'_>,
     ) -> Result<Answer, Failure> {
-        let place = Place::of(&head);
-        let manner = Manner {
-            upgrade: Upgrade::of(&head),
-            secure: forwarded::is_secure(&self.settings.proxy, client.secure, &head.headers),
-            trusted: self.trust.covers(&head.headers),
-        };
-        let Some(route) = self.route(&head, &place, &manner) else {
+        let Way {
+            place,
+            manner,
+            route,
+            said,
+            ..
+        } = way;
+        match said {
+            Err(fault) => {
+                return Err(self.fail(place.asked(head.method), route, None, Cause::JsonP(fault)));
+            }
+            Ok(Some(stead)) => upload = stead.stand_in(&mut head),
+            Ok(None) => {}
+        }
+        let Some(route) = route else {
             let host = failure::cut(&place.host).to_owned();
             let asked = place.asked(head.method);
             return Err(self.fail(asked, None, None, Cause::NoRoute { host }));
@@ -211,27 +223,6 @@ impl Forwarder {
     /// How much backends are asked again.
     pub fn budget(&self) -> &Budget {
         &self.common.budget
-    }
-
-    /// The route of a request: by id where clients may name one, else the best match.
-    fn route(&self, head: &request::Parts, place: &Place, manner: &Manner) -> Option<Arc<Route>> {
-        let table = self.routes.load();
-        let id = head
-            .headers
-            .get(PUSHPIN_ROUTE)
-            .filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty());
-        if let Some(id) = id {
-            return match table.by_id(id.to_str().ok()?, &place.path) {
-                IdMatch::Found(route) => Some(route),
-                IdMatch::OtherPath | IdMatch::Shared | IdMatch::Unknown => None,
-            };
-        }
-        table.find(&Query {
-            host: &place.host,
-            path: &place.path,
-            websocket: manner.upgrade.is_websocket(),
-            tls: manner.secure,
-        })
     }
 
     fn bounds(&self, route: &Route, upload: &Upload) {

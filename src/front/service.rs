@@ -13,6 +13,7 @@ use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 use super::{
     Front,
     body::Outgoing,
+    dress::dress,
     exchange::{Desk, Next},
     refusal,
     story::Story,
@@ -38,14 +39,18 @@ pub(super) async fn answer(
         Ok(response) => response,
         Err(failure) => refuse(desk, &failure).map(|body| Outgoing::whole(body, &desk.signals)),
     };
+    if let Some(story) = &mut *desk.story.borrow_mut() {
+        story.status = Some(response.status().as_u16());
+    }
+    let cross_origin = desk.cross_origin.take();
+    if let Some(cross_origin) = cross_origin {
+        response = dress(response, &cross_origin).await;
+    }
     if !desk.signals.read.get() || front.is_draining() {
         // The rest of the request is not wanted, so the connection cannot go on.
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Some(story) = &mut *desk.story.borrow_mut() {
-        story.status = Some(response.status().as_u16());
     }
     Ok(response)
 }
@@ -76,13 +81,17 @@ async fn respond(
         connection: Some(desk.peer.id),
         events: None,
     };
-    let asking = front
-        .context
-        .forwarder
-        .forward(head, upload.clone(), &client);
-    let forwarded = asking.await;
-    desk.story.replace(Story::of(forwarded.as_ref(), began));
-    let mut answer = forwarded?;
+    let forwarder = &front.context.forwarder;
+    let way = forwarder.way(&head, &client);
+    desk.cross_origin.replace(way.cross_origin.clone());
+    if way.preflight {
+        tracing::debug!(client.addr = %desk.peer.addr, "preflight answered");
+        return Ok(preflight(Outgoing::whole(Bytes::new(), &desk.signals)));
+    }
+    let asking = forwarder.forward(head, upload.clone(), way, &client);
+    let result = asking.await;
+    desk.story.replace(Story::of(result.as_ref(), began));
+    let mut answer = result?;
     if is_websocket(&headers) && is_websocket(&answer.head.headers) && answer.upgrade.is_some() {
         join(front, desk, &mut answer, &headers).await?;
     }
@@ -135,6 +144,13 @@ fn is_websocket(headers: &HeaderMap) -> bool {
     protocols.any(handshake::is_websocket)
 }
 
+/// The answer to a preflight, but for the headers that all answers to pages of other sites have.
+fn preflight(body: Outgoing) -> Response<Outgoing> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 fn tunnel(front: &Front, answer: &Answer, upgrade: OnUpgrade) -> Tunnel {
     let (idle, setting) = match answer.route.timeouts.idle {
         Some(own) => (own, "route option idle_timeout"),
@@ -172,6 +188,7 @@ fn client<'c>(desk: &'c Desk, route: &'c Arc<Route>, answer: &Answer) -> hold::C
         version: desk.version,
         keep_alive: false,
         head: false,
+        cross_origin: None,
         route,
         target: answer.target,
         home: answer.home(),
@@ -237,11 +254,13 @@ async fn settle(
         ));
     }
     let first = response.body.clone();
+    let cross_origin = desk.cross_origin.borrow().clone();
     let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;
     let client = hold::Client {
         version: desk.version,
         keep_alive: desk.keep_alive,
         head: is_head,
+        cross_origin: cross_origin.as_ref(),
         route: &route,
         target,
         home,

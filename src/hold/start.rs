@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::{
-    answer,
+    answer, dress,
     gone::{Gone, Teller},
     link::Follower,
     notice::{Notices, Told},
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    forward::{Forwarder, Home, Location, Route},
+    forward::{CrossOrigin, Forwarder, Home, Location, Route},
     grip::{
         connection::ConnectionId,
         filter::{Filter, FilterError},
@@ -56,6 +56,8 @@ pub struct Client<'a> {
     pub keep_alive: bool,
     /// The request was a `HEAD`: it is never held.
     pub head: bool,
+    /// What its answer needs to be read by a page of another site.
+    pub cross_origin: Option<&'a CrossOrigin>,
     /// The route taken.
     pub route: &'a Arc<Route>,
     /// Index of the target that answered.
@@ -91,6 +93,8 @@ pub struct Start {
     pub(super) told: Option<Box<Told>>,
     /// A stream's response; its body is what is sent first.
     pub response: Option<Response>,
+    /// What a stream's response needs besides.
+    cross_origin: Option<CrossOrigin>,
     framing: Framing,
     keep_alive: bool,
 }
@@ -180,10 +184,7 @@ fn hold(
     paused: Option<Paused>,
     context: &Context,
 ) -> Start {
-    let framing = match client.version {
-        Version::Http10 => Framing::Bare,
-        Version::Http11 => Framing::Chunked,
-    };
+    let framing = framing(client);
     let terms = Terms {
         route: Arc::clone(client.route),
         target: client.target,
@@ -217,7 +218,7 @@ fn hold(
             (ending, None)
         }
         Mode::Stream | Mode::Message => {
-            let goes_on = keep_alive && framing == Framing::Chunked;
+            let goes_on = keep_alive && !framing.is_bare();
             let ending = Ending::stream(goes_on, follower, terms, gone, asks(&instruct));
             (ending, Some(instruct.response))
         }
@@ -227,8 +228,21 @@ fn hold(
         ending,
         told,
         response,
+        cross_origin: client.cross_origin.cloned(),
         framing,
         keep_alive,
+    }
+}
+
+fn framing(client: &Client<'_>) -> Framing {
+    let chunked = client.version == Version::Http11;
+    match client.cross_origin.and_then(CrossOrigin::call) {
+        Some(call) => Framing::Script {
+            mode: call.mode(),
+            chunked,
+        },
+        None if chunked => Framing::Chunked,
+        None => Framing::Bare,
     }
 }
 
@@ -262,12 +276,11 @@ impl Start {
     /// A stream's head and first body piece, as they go out before anything else; `None` for a
     /// long-poll, which says nothing until it is answered.
     pub(super) fn opening(&mut self) -> Option<Bytes> {
-        let response = self.response.take()?;
-        Some(answer::opening(
-            &sse(response),
-            self.framing,
-            self.keep_alive,
-        ))
+        let mut response = sse(self.response.take()?);
+        if let Some(cross_origin) = &self.cross_origin {
+            response = dress::opening(response, cross_origin);
+        }
+        Some(answer::opening(&response, self.framing, self.keep_alive))
     }
 
     /// The head of a stream whose body is too large to be kept: front writes it and streams the
