@@ -383,6 +383,15 @@ fn what_only_a_browser_says_is_not_the_pages_to_say() {
 }
 
 #[test]
+fn names_are_told_as_the_backend_spells_them() {
+    let (gripd, _backend) = serving(answer("200 OK", "ETag: e\r\nx-OWN: o\r\n", ""));
+    let told = argument(&script(&gripd.fetch("/aco?callback=f")));
+    let names = json!({"Content-Length": "0", "ETag": "e", "x-OWN": "o"});
+    assert_eq!(told["headers"], names);
+    assert!(cors(&gripd.fetch("/aco").head)[1].eq_ignore_ascii_case("Expose-Headers: ETag, x-OWN"));
+}
+
+#[test]
 fn a_body_that_cannot_be_wrapped_is_not() {
     let (gripd, _backend) = serving(answer("200 OK", "Content-Encoding: gzip\r\n", "\u{1f}"));
     let response = gripd.fetch("/aco?callback=f");

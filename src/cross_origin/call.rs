@@ -33,8 +33,8 @@ pub struct Head<'a, H> {
     pub headers: H,
 }
 
-/// The headers of an answer that is a call, whatever it tells; beside them it has the `Cache-Control`
-/// of what it tells. No browser may take it for anything but JavaScript.
+/// The headers of an answer that is a call, whatever it tells. No browser may take it for anything
+/// but JavaScript.
 pub const HEADERS: [(&str, &str); 2] = [
     ("Content-Type", "application/javascript"),
     ("X-Content-Type-Options", "nosniff"),

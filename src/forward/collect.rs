@@ -155,25 +155,29 @@ fn response(head: &Parts, body: Bytes) -> Response {
     }
 }
 
-/// The headers that are left, in the backend's order and spelling where its head was noted.
+/// The headers that are left, without framing and content coding.
 fn headers(head: &Parts) -> Vec<Header> {
-    let map = &head.headers;
-    let kept = |name: &str| {
-        let ours = [CONTENT_LENGTH, CONTENT_ENCODING, TRAILER];
-        map.contains_key(name)
-            && !ours
-                .iter()
-                .any(|ours| name.eq_ignore_ascii_case(ours.as_str()))
+    let ours = [CONTENT_LENGTH, CONTENT_ENCODING, TRAILER];
+    let is_ours = |name: &str| {
+        ours.iter()
+            .any(|one| name.eq_ignore_ascii_case(one.as_str()))
     };
+    let mut headers = fields(head);
+    headers.retain(|one| !is_ours(&one.name));
+    headers
+}
+
+/// A head's headers, in the backend's order and spelling where its head was noted.
+pub fn fields(head: &Parts) -> Vec<Header> {
+    let map = &head.headers;
     if let Some(RawHead(raw)) = head.extensions.get::<RawHead>() {
         let lines = raw.split(|byte| *byte == b'\n').skip(1);
         return lines
             .filter_map(|line| header(raw, line))
-            .filter(|one| kept(&one.name))
+            .filter(|one| map.contains_key(&*one.name))
             .collect();
     }
     map.iter()
-        .filter(|(name, _)| kept(name.as_str()))
         .map(|(name, value)| Header {
             name: spelled(name),
             value: Bytes::copy_from_slice(value.as_bytes()),
@@ -190,8 +194,8 @@ fn header(raw: &Bytes, line: &[u8]) -> Option<Header> {
     })
 }
 
-/// The usual spelling of a name, each word with a capital.
-pub fn spelled(name: &HeaderName) -> String {
+/// The usual spelling.
+fn spelled(name: &HeaderName) -> String {
     let mut first = true;
     name.as_str()
         .chars()

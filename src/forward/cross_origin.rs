@@ -31,7 +31,7 @@ pub enum CrossOrigin {
 }
 
 /// What a query says as JSON-P, if it is one.
-pub(super) type Said = Result<Option<Stead>, Fault>;
+pub(super) type Said = Result<Option<Box<Stead>>, Fault>;
 
 /// What is sent in the stead of a JSON-P request.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Forwarder {
     }
 
     /// What the answer to a request needs. `route`: the route it took.
-    pub fn dress(&self, head: &request::Parts, route: &Route) -> Option<CrossOrigin> {
+    pub fn dress(&self, head: &request::Parts, route: &Route) -> Option<Box<CrossOrigin>> {
         self.cross_origin(head, Some(route)).0
     }
 
@@ -71,7 +71,7 @@ impl Forwarder {
         &self,
         head: &request::Parts,
         route: Option<&Route>,
-    ) -> (Option<CrossOrigin>, Said) {
+    ) -> (Option<Box<CrossOrigin>>, Said) {
         if !self.crosses_origins(route) {
             return (None, Ok(None));
         }
@@ -83,7 +83,7 @@ impl Forwarder {
             let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
             CrossOrigin::Cors(Cors::of(headers))
         };
-        (Some(cross_origin), said)
+        (Some(Box::new(cross_origin)), said)
     }
 }
 
@@ -119,7 +119,8 @@ fn said(head: &request::Parts, route: Option<&Route>, most: usize) -> Said {
         return Ok(None);
     };
     let usual = own.and_then(|own| own.default_method.as_deref());
-    Stead::new(asked, usual, most).map(Some)
+    let stead = Stead::new(asked, usual, most)?;
+    Ok(Some(Box::new(stead)))
 }
 
 impl Stead {

@@ -36,7 +36,7 @@ use hyper::upgrade::OnUpgrade;
 pub use crate::routes::grammar::Route;
 pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
 pub use budget::{Budget, Permit, Priority};
-pub use collect::{Collected, collect, spelled};
+pub use collect::{Collected, collect, fields};
 pub use cross_origin::CrossOrigin;
 pub use events::Events;
 pub use failure::{Asked, Cause, Failure, GENERIC};
@@ -51,7 +51,7 @@ use crate::{
     routes::table::Shared,
     upstream::{Origin, Pool, Resolver, welcome::Welcome},
 };
-use prepare::{refused, upload_ready};
+use prepare::{Prepared, refused, upload_ready};
 use share::Shares;
 use sign::Signatures;
 use trust::Trust;
@@ -176,6 +176,7 @@ impl Forwarder {
             place,
             manner,
             route,
+            cross_origin,
             said,
             ..
         } = way;
@@ -197,7 +198,10 @@ impl Forwarder {
         }
         upload_ready(&head, &upload).await;
         let secure = manner.secure;
-        let prepared = self.prepare(head, place, manner, &route, client);
+        let prepared = Prepared {
+            told: cross_origin.is_some_and(|cross_origin| cross_origin.call().is_some()),
+            ..self.prepare(head, place, manner, &route, client)
+        };
         let asking = self.targets(&route, &prepared, &upload);
         let result = hint::watch(&prepared.headers, &route, asking).await;
         let url = match &result {

@@ -25,7 +25,7 @@ pub struct Way {
     /// The route, if one fits.
     pub(super) route: Option<Arc<Route>>,
     /// What any answer to the request needs.
-    pub cross_origin: Option<CrossOrigin>,
+    pub cross_origin: Option<Box<CrossOrigin>>,
     /// What a JSON-P query says, or what is wrong with it.
     pub(super) said: Said,
     /// It is a preflight that gripd answers.
@@ -44,7 +44,7 @@ impl Forwarder {
         let route = self.route(head, &place, &manner);
         let (cross_origin, said) = self.cross_origin(head, route.as_deref());
         Way {
-            preflight: cross_origin::is_preflight(head, route.as_deref(), cross_origin.as_ref()),
+            preflight: cross_origin::is_preflight(head, route.as_deref(), cross_origin.as_deref()),
             place,
             manner,
             route,

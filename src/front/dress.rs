@@ -14,7 +14,7 @@ use crate::{
         call::{self, Call, Head},
         cors::Cors,
     },
-    forward::{CrossOrigin, spelled},
+    forward::{CrossOrigin, fields},
     grip::BODY_LIMIT,
 };
 
@@ -34,8 +34,8 @@ pub(super) async fn dress(
 }
 
 fn with_headers(mut head: Parts, cors: &Cors) -> Parts {
-    let names: Vec<String> = head.headers.keys().map(spelled).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let fields = fields(&head);
+    let names: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
     for (name, value) in cors.missing(&names) {
         let name = HeaderName::from_bytes(name.as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(value)) {
@@ -53,20 +53,16 @@ async fn script(head: Parts, mut body: Outgoing, call: &Call) -> Response<Outgoi
         let sentence = "Upstream response could not be JSON-P encoded.";
         return refusal::response(500, sentence).map(|text| body.with(text));
     }
-    let names: Vec<String> = head.headers.keys().map(spelled).collect();
-    let headers = names.iter().flat_map(|name| {
-        let values = head.headers.get_all(name).iter();
-        values.map(|value| (name.as_str(), value.as_bytes()))
-    });
     let reason = head.extensions.get::<ReasonPhrase>();
     let reason = match reason {
         Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
         None => head.status.canonical_reason().unwrap_or_default().into(),
     };
+    let fields = fields(&head);
     let told = Head {
         code: head.status.as_u16(),
         reason: &reason,
-        headers,
+        headers: fields.iter().map(|field| (&*field.name, &*field.value)),
     };
     let body = match body.gather(BODY_LIMIT).await {
         Some(whole) => body.with(call.whole(told, &whole).into()),

@@ -15,7 +15,6 @@ use super::{
     tunnel,
 };
 use crate::{
-    forward::CrossOrigin,
     hold::{self, Early, Session},
     http1::gate,
 };
@@ -42,8 +41,6 @@ pub(super) struct Desk {
     pub(super) next: RefCell<Option<Next>>,
     /// What the log tells of the request, if it tells of each.
     pub(super) story: RefCell<Option<Box<Story>>>,
-    /// What the answer needs to be read by a page of another site.
-    pub(super) cross_origin: RefCell<Option<CrossOrigin>>,
 }
 
 /// What a connection becomes when the exchange is over.
@@ -86,7 +83,6 @@ impl<'f> Exchange<'f> {
             keep_alive: head.keep_alive && !front.is_draining(),
             next: RefCell::new(None),
             story: RefCell::new(None),
-            cross_origin: RefCell::new(None),
         });
         Self {
             front,

@@ -20,7 +20,7 @@ use super::{
     tunnel::Tunnel,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Route, Upload},
+    forward::{self, Answer, Cause, Collected, CrossOrigin, Failure, Route, Upload},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
@@ -35,14 +35,14 @@ pub(super) async fn answer(
     desk: &Desk,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
-    let mut response = match respond(front, desk, request).await {
+    let mut cross_origin = None;
+    let mut response = match respond(front, desk, request, &mut cross_origin).await {
         Ok(response) => response,
         Err(failure) => refuse(desk, &failure).map(|body| Outgoing::whole(body, &desk.signals)),
     };
     if let Some(story) = &mut *desk.story.borrow_mut() {
         story.status = Some(response.status().as_u16());
     }
-    let cross_origin = desk.cross_origin.take();
     if let Some(cross_origin) = cross_origin {
         response = dress(response, &cross_origin).await;
     }
@@ -63,10 +63,12 @@ fn refuse(desk: &Desk, failure: &Failure) -> Response<Bytes> {
     }
 }
 
+/// `cross_origin`: what the answer, whichever it is, needs for a page of another site.
 async fn respond(
     front: &Front,
     desk: &Desk,
     request: Request<Incoming>,
+    cross_origin: &mut Option<Box<CrossOrigin>>,
 ) -> Result<Response<Outgoing>, Failure> {
     let began = Instant::now();
     let (head, body) = request.into_parts();
@@ -83,7 +85,7 @@ async fn respond(
     };
     let forwarder = &front.context.forwarder;
     let way = forwarder.way(&head, &client);
-    desk.cross_origin.replace(way.cross_origin.clone());
+    cross_origin.clone_from(&way.cross_origin);
     if way.preflight {
         tracing::debug!(client.addr = %desk.peer.addr, "preflight answered");
         return Ok(preflight(Outgoing::whole(Bytes::new(), &desk.signals)));
@@ -110,7 +112,12 @@ async fn respond(
         let body = Outgoing::stream(answer.body, &desk.signals);
         return Ok(Response::from_parts(answer.head, body));
     }
-    settle(front, desk, answer, &upload, is_head, paused).await
+    let asked = Asked {
+        upload: &upload,
+        is_head,
+        cross_origin: cross_origin.as_deref(),
+    };
+    settle(front, desk, answer, &asked, paused).await
 }
 
 /// The headers of a WebSocket's handshake, which the answer to it needs; none for other requests.
@@ -224,13 +231,19 @@ async fn open(
     }
 }
 
+/// What was asked, as far as a hold has to know.
+struct Asked<'a> {
+    upload: &'a Upload,
+    is_head: bool,
+    cross_origin: Option<&'a CrossOrigin>,
+}
+
 /// Acts on an answer that is an instruct.
 async fn settle(
     front: &Front,
     desk: &Desk,
     answer: Answer,
-    upload: &Upload,
-    is_head: bool,
+    asked: &Asked<'_>,
     mut paused: Option<Paused>,
 ) -> Result<Response<Outgoing>, Failure> {
     if let Some(paused) = &mut paused {
@@ -238,6 +251,11 @@ async fn settle(
     }
     let home = answer.home();
     let (route, target) = (Arc::clone(&answer.route), answer.target);
+    let Asked {
+        upload,
+        is_head,
+        cross_origin,
+    } = *asked;
     let (asked, debug) = (answer.asked.clone(), answer.debug);
     let fail = |cause| Failure::logged(cause, asked.clone(), Arc::clone(&route), target, debug);
     // The rest of the body would be taken for the next request.
@@ -254,13 +272,12 @@ async fn settle(
         ));
     }
     let first = response.body.clone();
-    let cross_origin = desk.cross_origin.borrow().clone();
     let instruct = Instruct::parse(response).map_err(|error| fail(Cause::Instruct(error)))?;
     let client = hold::Client {
         version: desk.version,
         keep_alive: desk.keep_alive,
         head: is_head,
-        cross_origin: cross_origin.as_ref(),
+        cross_origin,
         route: &route,
         target,
         home,
@@ -281,7 +298,10 @@ async fn settle(
             let body = Outgoing::prefixed(first, rest, false, &desk.signals);
             Ok(head(&response).map(|()| body))
         }
-        (Begun::Held(start), None) => {
+        (Begun::Held(mut start), None) => {
+            if let Some(cross_origin) = cross_origin {
+                start.dress(cross_origin);
+            }
             desk.next.replace(Some(Next::Hold(start)));
             // Nothing is hyper's to write: its connection is taken apart from here.
             pending().await

@@ -66,18 +66,21 @@ fn with_headers(mut response: Response, cross_origin: &CrossOrigin) -> Response 
     response
 }
 
-/// The answer that is a script. Of the headers of what it tells only one is about it, too.
+/// The answer that is a script. It keeps the headers of what it tells, but for those about the body.
 fn script(told: &Response, body: Vec<u8>) -> Response {
+    let is_kept = |one: &&Header| {
+        let mut own = call::HEADERS.iter();
+        !own.any(|(name, _)| one.name.eq_ignore_ascii_case(name))
+    };
     let own = call::HEADERS.map(|(name, value)| Header {
         name: name.into(),
         value: Bytes::from_static(value.as_bytes()),
     });
-    let is_kept = |one: &&Header| one.name.eq_ignore_ascii_case("Cache-Control");
     let kept = told.headers.iter().filter(is_kept).cloned();
     Response {
         code: 200,
         reason: "OK".into(),
-        headers: own.into_iter().chain(kept).collect(),
+        headers: kept.chain(own).collect(),
         body: body.into(),
     }
 }

@@ -124,3 +124,16 @@ static UNFIT: Every = Every::new(Duration::from_secs(1));
 
 /// How long a write of an answer may make no progress.
 const STALLED: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::Session;
+
+    /// What CORS and JSON-P need stands in the kept request.
+    #[test]
+    fn a_held_request_has_no_room_for_what_few_use() {
+        assert!(size_of::<Session>() <= 72, "{}", size_of::<Session>());
+        assert!(size_of::<LongPoll>() <= 232, "{}", size_of::<LongPoll>());
+    }
+}

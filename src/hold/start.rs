@@ -93,8 +93,6 @@ pub struct Start {
     pub(super) told: Option<Box<Told>>,
     /// A stream's response; its body is what is sent first.
     pub response: Option<Response>,
-    /// What a stream's response needs besides.
-    cross_origin: Option<CrossOrigin>,
     framing: Framing,
     keep_alive: bool,
 }
@@ -228,7 +226,6 @@ fn hold(
         ending,
         told,
         response,
-        cross_origin: client.cross_origin.cloned(),
         framing,
         keep_alive,
     }
@@ -273,13 +270,16 @@ fn gone_link(instruct: &Instruct, terms: &Terms, context: &Context) -> Option<Go
 }
 
 impl Start {
+    /// Makes a stream's response fit for a page of another site.
+    pub fn dress(&mut self, cross_origin: &CrossOrigin) {
+        let response = self.response.take();
+        self.response = response.map(|one| dress::opening(sse(one), cross_origin));
+    }
+
     /// A stream's head and first body piece, as they go out before anything else; `None` for a
     /// long-poll, which says nothing until it is answered.
     pub(super) fn opening(&mut self) -> Option<Bytes> {
-        let mut response = sse(self.response.take()?);
-        if let Some(cross_origin) = &self.cross_origin {
-            response = dress::opening(response, cross_origin);
-        }
+        let response = sse(self.response.take()?);
         Some(answer::opening(&response, self.framing, self.keep_alive))
     }
 

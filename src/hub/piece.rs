@@ -53,7 +53,8 @@ enum Forms {
     Body {
         bare: Bytes,
         chunked: Bytes,
-        script: OnceCell<Script>,
+        /// Few need it, so it takes no room of its own.
+        script: OnceCell<Box<Script>>,
     },
     /// The end of a body.
     End,
@@ -187,7 +188,9 @@ impl Piece {
                 item.script().bytes(framing)
             }
             (Forms::Body { bare, script, .. }, Framing::Script { .. }) if framing.is_escaped() => {
-                script.get_or_init(|| Script::of(bare)).bytes(framing)
+                script
+                    .get_or_init(|| Box::new(Script::of(bare)))
+                    .bytes(framing)
             }
             (Forms::Item { item, .. }, _) if framing.is_bare() => item.content(),
             (Forms::Body { bare, .. }, _) if framing.is_bare() => bare,

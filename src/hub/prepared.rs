@@ -24,7 +24,7 @@ use crate::{
 pub struct Prepared {
     item: Item,
     chunk: OnceLock<Bytes>,
-    script: OnceLock<Script>,
+    script: OnceLock<Box<Script>>,
     literal: OnceLock<Bytes>,
     frame: OnceLock<Bytes>,
     deflated: OnceLock<Bytes>,
@@ -60,7 +60,8 @@ impl Prepared {
 
     /// The stream form inside the text of a JSON-P call, whatever the call.
     pub(super) fn script(&self) -> &Script {
-        self.script.get_or_init(|| Script::of(self.content()))
+        let encode = || Box::new(Script::of(self.content()));
+        self.script.get_or_init(encode)
     }
 
     /// The body of the long-poll's form as it stands in a JSON-P call, whatever the call. `None`

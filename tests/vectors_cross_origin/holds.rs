@@ -50,6 +50,8 @@ fn an_item_answers_long_polls_of_all_kinds() {
     let response = extended.response();
     assert_eq!(script(&response), format!("/**/f{rest}"));
     assert_eq!(response.head.get("Cache-Control"), Some("no-store"));
+    assert_eq!(response.head.all("Content-Type").len(), 1);
+    assert_eq!(response.head.all("X-A"), ["1", "2"]);
     assert_eq!(script(&other.response()), format!("/**/other{rest}"));
     assert_eq!(script(&basic.response()), "/**/f(he\"llo);\n");
     // The connection goes on.
