@@ -158,26 +158,30 @@ fn response(head: &Parts, body: Bytes) -> Response {
 /// The headers that are left, without framing and content coding.
 fn headers(head: &Parts) -> Vec<Header> {
     let ours = [CONTENT_LENGTH, CONTENT_ENCODING, TRAILER];
-    let is_ours = |name: &str| {
-        ours.iter()
-            .any(|one| name.eq_ignore_ascii_case(one.as_str()))
-    };
-    let mut headers = fields(head);
-    headers.retain(|one| !is_ours(&one.name));
-    headers
+    some_fields(head, |name| {
+        !ours
+            .iter()
+            .any(|ours| name.eq_ignore_ascii_case(ours.as_str()))
+    })
 }
 
 /// A head's headers, in the backend's order and spelling where its head was noted.
 pub fn fields(head: &Parts) -> Vec<Header> {
+    some_fields(head, |_| true)
+}
+
+/// Those whose name satisfies `kept`. Held requests keep them: there is no room for others.
+fn some_fields(head: &Parts, kept: impl Fn(&str) -> bool) -> Vec<Header> {
     let map = &head.headers;
     if let Some(RawHead(raw)) = head.extensions.get::<RawHead>() {
         let lines = raw.split(|byte| *byte == b'\n').skip(1);
         return lines
             .filter_map(|line| header(raw, line))
-            .filter(|one| map.contains_key(&*one.name))
+            .filter(|one| map.contains_key(&*one.name) && kept(&one.name))
             .collect();
     }
     map.iter()
+        .filter(|(name, _)| kept(name.as_str()))
         .map(|(name, value)| Header {
             name: spelled(name),
             value: Bytes::copy_from_slice(value.as_bytes()),
