@@ -9,6 +9,7 @@ use std::{
 use http::Method;
 
 use crate::{
+    cross_origin::jsonp,
     grip::{filter::FilterError, instruct::InstructError},
     routes::grammar::Route,
     telemetry::limit::Every,
@@ -88,6 +89,9 @@ pub enum Cause {
     /// Backend: it has left HTTP, but not as a WebSocket does.
     #[error("the backend's answer to a WebSocket's handshake cannot be used: {0}")]
     Switched(String),
+    /// Client: its JSON-P request has a parameter that cannot be used.
+    #[error("{0}")]
+    JsonP(jsonp::Fault),
     /// Client: its request asks for a WebSocket, and is none of a WebSocket's.
     #[error("{0}")]
     Handshake(String),
@@ -148,7 +152,7 @@ impl Cause {
     /// The status of the answer to the client.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Handshake(_) | Self::RequestTooLarge { .. } => 400,
+            Self::Handshake(_) | Self::JsonP(_) | Self::RequestTooLarge { .. } => 400,
             Self::EventsNotAllowed => 403,
             Self::NotThere { .. } => 501,
             Self::Full { .. } => 503,
@@ -168,6 +172,7 @@ impl Cause {
             self,
             Self::EventsNotAllowed
                 | Self::Handshake(_)
+                | Self::JsonP(_)
                 | Self::RequestTooLarge { .. }
                 | Self::NotThere { .. }
                 | Self::Upstream(Error::Upload(_))

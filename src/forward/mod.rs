@@ -8,6 +8,7 @@ mod budget;
 mod built_in;
 mod check;
 mod collect;
+mod cross_origin;
 mod decode;
 mod events;
 mod failure;
@@ -26,6 +27,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod way;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -35,25 +37,22 @@ use hyper::upgrade::OnUpgrade;
 pub use crate::routes::grammar::Route;
 pub use crate::upstream::{Body, Error as BodyError, Upload, UploadError, show_route};
 pub use budget::{Budget, Permit, Priority};
-pub use collect::{Collected, collect};
+pub use collect::{Collected, collect, fields};
+pub use cross_origin::CrossOrigin;
 pub use events::Events;
 pub use failure::{Asked, Cause, Failure, GENERIC};
 pub use fetch::{Fetch, Home};
 pub use link::{BadUrl, Location};
 pub use share::Fetched;
+pub use way::Way;
 
 use crate::{
     config::Settings,
     grip::connection::ConnectionId,
-    routes::{
-        table::{IdMatch, Query, Shared},
-        why::why_not_by_id,
-    },
+    routes::table::Shared,
     upstream::{Health, Origin, Pool, Resolver, TlsClient, welcome::Welcome},
 };
-use headers::Upgrade;
-use place::Place;
-use prepare::{Manner, PUSHPIN_ROUTE, refused, upload_ready};
+use prepare::{Prepared, refused, upload_ready};
 use share::Shares;
 use sign::Signatures;
 use trust::Trust;
@@ -160,10 +159,11 @@ impl Forwarder {
         }
     }
 
-    /// Brings one request to a backend and returns its answer as soon as its head is there.
+    /// Brings one request on its way to a backend and returns its answer as soon as its head is
+    /// there.
     ///
     /// The request's body is read from `upload` while it is sent; it may still be going on when
-    /// the answer is returned.
+    /// the answer is returned. A JSON-P request has said in its query what is sent instead.
     ///
     /// # Errors
     /// A [`Failure`], which was logged. What the client may read is its sentence.
@@ -172,17 +172,28 @@ impl Forwarder {
     /// Dropping the future, or the answer's body before its end, closes the backend's connection.
     pub async fn forward(
         &self,
-        head: request::Parts,
-        upload: Upload,
+        mut head: request::Parts,
+        mut upload: Upload,
+        way: Way,
         client: &Client<'_>,
     ) -> Result<Answer, Failure> {
-        let place = Place::of(&head);
-        let manner = Manner {
-            upgrade: Upgrade::of(&head),
-            secure: forwarded::is_secure(&self.settings.proxy, client, &head.headers),
-            trusted: self.trust.covers(&head.headers),
-        };
-        let route = match self.route(&head, &place, &manner) {
+        let Way {
+            place,
+            manner,
+            route,
+            cross_origin,
+            said,
+            ..
+        } = way;
+        match said {
+            Err(fault) => {
+                let asked = place.asked(head.method);
+                return Err(self.fail(asked, route.ok(), None, Cause::JsonP(fault)));
+            }
+            Ok(Some(stead)) => upload = stead.stand_in(&mut head),
+            Ok(None) => {}
+        }
+        let route = match route {
             Ok(route) => route,
             Err(why) => {
                 let host = failure::cut(&place.host).to_owned();
@@ -196,7 +207,10 @@ impl Forwarder {
         }
         upload_ready(&head, &upload).await;
         let secure = manner.secure;
-        let prepared = self.prepare(head, place, manner, &route, client);
+        let prepared = Prepared {
+            told: cross_origin.is_some_and(|cross_origin| cross_origin.call().is_some()),
+            ..self.prepare(head, place, manner, &route, client)
+        };
         let asking = self.targets(&route, &prepared, &upload);
         let result = hint::watch(&prepared.headers, &route, asking).await;
         let url = match &result {
@@ -222,35 +236,6 @@ impl Forwarder {
     /// How much backends are asked again.
     pub fn budget(&self) -> &Budget {
         &self.common.budget
-    }
-
-    /// The route of a request: by id where clients may name one, else the best match; or why there
-    /// is none.
-    fn route(
-        &self,
-        head: &request::Parts,
-        place: &Place,
-        manner: &Manner,
-    ) -> Result<Arc<Route>, String> {
-        let table = self.routes.load();
-        let id = head
-            .headers
-            .get(PUSHPIN_ROUTE)
-            .filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty());
-        if let Some(id) = id {
-            let id = id.to_str().unwrap_or_default();
-            return match table.by_id(id, &place.path) {
-                IdMatch::Found(route) => Ok(route),
-                none => Err(why_not_by_id(&none).to_owned()),
-            };
-        }
-        let query = Query {
-            host: &place.host,
-            path: &place.path,
-            websocket: manner.upgrade.is_websocket(),
-            tls: manner.secure,
-        };
-        table.find(&query).ok_or_else(|| table.why_none(&query))
     }
 
     fn bounds(&self, route: &Route, upload: &Upload) {

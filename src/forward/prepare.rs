@@ -40,6 +40,8 @@ pub(super) struct Prepared {
     pub(super) upgrade: Upgrade,
     /// Did the client say that it reads trailers?
     pub(super) trailers: bool,
+    /// Is the answer told by a script, names of headers and all?
+    pub(super) told: bool,
     /// May the answer instruct gripd?
     pub(super) obeys: bool,
     /// The id of the client's connection.
@@ -109,6 +111,7 @@ impl Forwarder {
             headers,
             upgrade,
             trailers,
+            told: false,
             obeys,
             connection,
             events: client.events.cloned(),

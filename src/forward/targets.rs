@@ -109,7 +109,7 @@ impl Forwarder {
                     claim: claim.clone(),
                     upload: &upload,
                     upgrade: events.is_none() && prepared.upgrade.is_asked(),
-                    events: events.is_some(),
+                    spelling: events.is_some() || prepared.told,
                     waits: self.waits(route),
                     origin,
                 };

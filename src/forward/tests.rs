@@ -72,9 +72,20 @@ impl Forwarder {
             addr: Some([127, 0, 0, 1].into()),
             ..Client::default()
         };
-        let answer = self.forward(asked.head, asked.upload, &client).await;
+        let answer = self.go(asked.head, asked.upload, &client).await;
         drop(asked.client);
         answer
+    }
+
+    /// Finds a request's way and goes it.
+    async fn go(
+        &self,
+        head: request::Parts,
+        upload: Upload,
+        client: &Client<'_>,
+    ) -> Result<Answer, Failure> {
+        let way = self.way(&head, client);
+        self.forward(head, upload, way, client).await
     }
 
     /// Passes a request and reads the answer's body to its end.

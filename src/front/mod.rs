@@ -9,10 +9,12 @@
 //! hyper never sees a byte that the gate has not passed: `gated` hands it exactly one request.
 
 mod body;
+mod dress;
 mod exchange;
 mod gated;
 mod refusal;
 mod request;
+mod script;
 mod service;
 mod story;
 mod tunnel;

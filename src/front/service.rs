@@ -13,13 +13,14 @@ use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 use super::{
     Front,
     body::Outgoing,
+    dress::dress,
     exchange::{Desk, Next},
     refusal,
     story::Story,
     tunnel::Tunnel,
 };
 use crate::{
-    forward::{self, Answer, Cause, Collected, Failure, Route, Upload},
+    forward::{self, Answer, Cause, Collected, CrossOrigin, Failure, Route, Upload},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
@@ -34,18 +35,22 @@ pub(super) async fn answer(
     desk: &Desk,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
-    let mut response = match respond(front, desk, request).await {
+    let mut cross_origin = None;
+    let mut response = match respond(front, desk, request, &mut cross_origin).await {
         Ok(response) => response,
         Err(failure) => refuse(desk, &failure).map(|body| Outgoing::whole(body, &desk.signals)),
     };
+    if let Some(story) = &mut *desk.story.borrow_mut() {
+        story.status = Some(response.status().as_u16());
+    }
+    if let Some(cross_origin) = cross_origin {
+        response = dress(response, &cross_origin).await;
+    }
     if !desk.signals.read.get() || front.is_draining() {
         // The rest of the request is not wanted, so the connection cannot go on.
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if let Some(story) = &mut *desk.story.borrow_mut() {
-        story.status = Some(response.status().as_u16());
     }
     Ok(response)
 }
@@ -58,10 +63,12 @@ fn refuse(desk: &Desk, failure: &Failure) -> Response<Bytes> {
     }
 }
 
+/// `cross_origin`: what the answer, whichever it is, needs for a page of another site.
 async fn respond(
     front: &Front,
     desk: &Desk,
     request: Request<Incoming>,
+    cross_origin: &mut Option<Box<CrossOrigin>>,
 ) -> Result<Response<Outgoing>, Failure> {
     let began = Instant::now();
     let (head, body) = request.into_parts();
@@ -76,13 +83,17 @@ async fn respond(
         connection: Some(desk.peer.id),
         events: None,
     };
-    let asking = front
-        .context
-        .forwarder
-        .forward(head, upload.clone(), &client);
-    let forwarded = asking.await;
-    desk.story.replace(Story::of(forwarded.as_ref(), began));
-    let mut answer = forwarded?;
+    let forwarder = &front.context.forwarder;
+    let way = forwarder.way(&head, &client);
+    cross_origin.clone_from(&way.cross_origin);
+    if way.preflight {
+        tracing::debug!(client.addr = %desk.peer.addr, "preflight answered");
+        return Ok(preflight(Outgoing::whole(Bytes::new(), &desk.signals)));
+    }
+    let asking = forwarder.forward(head, upload.clone(), way, &client);
+    let result = asking.await;
+    desk.story.replace(Story::of(result.as_ref(), began));
+    let mut answer = result?;
     if is_websocket(&headers) && is_websocket(&answer.head.headers) && answer.upgrade.is_some() {
         join(front, desk, &mut answer, &headers).await?;
     }
@@ -101,7 +112,12 @@ async fn respond(
         let body = Outgoing::stream(answer.body, &desk.signals);
         return Ok(Response::from_parts(answer.head, body));
     }
-    settle(front, desk, answer, &upload, is_head, paused).await
+    let asked = Asked {
+        upload: &upload,
+        is_head,
+        cross_origin: cross_origin.as_deref(),
+    };
+    settle(front, desk, answer, &asked, paused).await
 }
 
 /// The headers of a WebSocket's handshake, which the answer to it needs; none for other requests.
@@ -133,6 +149,13 @@ fn is_websocket(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::UPGRADE).iter();
     let mut protocols = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     protocols.any(handshake::is_websocket)
+}
+
+/// The answer to a preflight, but for the headers that all answers to pages of other sites have.
+fn preflight(body: Outgoing) -> Response<Outgoing> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn tunnel(front: &Front, answer: &Answer, upgrade: OnUpgrade) -> Tunnel {
@@ -172,6 +195,7 @@ fn client<'c>(desk: &'c Desk, route: &'c Arc<Route>, answer: &Answer) -> hold::C
         version: desk.version,
         keep_alive: false,
         head: false,
+        cross_origin: None,
         route,
         target: answer.target,
         home: answer.home(),
@@ -207,13 +231,19 @@ async fn open(
     }
 }
 
+/// What was asked, as far as a hold has to know.
+struct Asked<'a> {
+    upload: &'a Upload,
+    is_head: bool,
+    cross_origin: Option<&'a CrossOrigin>,
+}
+
 /// Acts on an answer that is an instruct.
 async fn settle(
     front: &Front,
     desk: &Desk,
     answer: Answer,
-    upload: &Upload,
-    is_head: bool,
+    asked: &Asked<'_>,
     mut paused: Option<Paused>,
 ) -> Result<Response<Outgoing>, Failure> {
     if let Some(paused) = &mut paused {
@@ -221,6 +251,11 @@ async fn settle(
     }
     let home = answer.home();
     let (route, target) = (Arc::clone(&answer.route), answer.target);
+    let Asked {
+        upload,
+        is_head,
+        cross_origin,
+    } = *asked;
     let (asked, debug) = (answer.asked.clone(), answer.debug);
     let fail = |cause| Failure::logged(cause, asked.clone(), Arc::clone(&route), target, debug);
     // The rest of the body would be taken for the next request.
@@ -242,6 +277,7 @@ async fn settle(
         version: desk.version,
         keep_alive: desk.keep_alive,
         head: is_head,
+        cross_origin,
         route: &route,
         target,
         home,
@@ -262,7 +298,10 @@ async fn settle(
             let body = Outgoing::prefixed(first, rest, false, &desk.signals);
             Ok(head(&response).map(|()| body))
         }
-        (Begun::Held(start), None) => {
+        (Begun::Held(mut start), None) => {
+            if let Some(cross_origin) = cross_origin {
+                start.dress(cross_origin);
+            }
             desk.next.replace(Some(Next::Hold(start)));
             // Nothing is hyper's to write: its connection is taken apart from here.
             pending().await

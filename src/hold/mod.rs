@@ -14,8 +14,10 @@
 mod answer;
 mod ask;
 mod date;
+mod dress;
 mod gone;
 mod link;
+mod long_poll;
 mod notice;
 mod packed;
 mod random;

@@ -10,22 +10,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::net::TcpStream;
 
 use super::{
-    answer, ask,
+    ask,
     gone::Gone,
     link::{Followed, Follower},
+    long_poll::LongPoll,
     notice::Told,
     packed::Packed,
     start::{Client, Context, Start},
     terms::Terms,
 };
 use crate::{
-    forward::{self, Permit, Priority},
-    grip::{format::ResponseFormat, instruct::Response},
-    http1::gate::Version,
-    hub::{Event, Held, Prepared, Why, Wire},
+    forward::{Permit, Priority},
+    grip::instruct::Response,
+    hub::{Event, Held, Why, Wire},
     telemetry::limit::Every,
 };
 
@@ -109,18 +109,6 @@ pub(super) struct Follows {
     terms: Terms,
     link: Option<Box<Follower>>,
     _gone: Option<Gone>,
-}
-
-/// A long-poll: what it is answered with when nothing else comes, and what it asks again.
-#[derive(Debug)]
-pub(super) struct LongPoll {
-    response: Response,
-    version: Version,
-    keep_alive: bool,
-    debug: bool,
-    terms: Terms,
-    request: Packed,
-    gone: Option<Gone>,
 }
 
 /// How a stream's or a long-poll's session goes on.
@@ -316,7 +304,7 @@ impl Session {
             (Event::Ended, Ending::Follower(follows)) if follows.keep_alive => {
                 Outcome::Next(socket, early.bytes)
             }
-            (event, Ending::LongPoll(mut poll)) => match poll.last_word(event) {
+            (event, Ending::LongPoll(mut poll)) => match poll.last_word(event, context) {
                 Some(response) => {
                     // While gripd stops, the next request is for somebody else.
                     poll.keep_alive &= !context.holder.is_draining();
@@ -432,68 +420,5 @@ impl Early {
         }
     }
 }
-
-impl LongPoll {
-    /// What the client gets at the end.
-    fn last_word(&self, event: Event) -> Option<Response> {
-        match event {
-            Event::Answer { item, body } => Some(self.answer(&item, body)),
-            Event::Timeout => Some(self.response.clone()),
-            Event::Failed(text) => Some(answer::bad_gateway(&text)),
-            Event::Ask(_)
-            | Event::Broken
-            | Event::Close { .. }
-            | Event::Ended
-            | Event::Overflow
-            | Event::Recover(_)
-            | Event::Refresh
-            | Event::Tick => None,
-        }
-    }
-
-    fn answer(&self, item: &Prepared, body: Option<Bytes>) -> Response {
-        let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
-            return self.response.clone();
-        };
-        answer::merged(&self.response, content, body).unwrap_or_else(|error| {
-            if let Some(left_out) = UNFIT.hit(Instant::now()) {
-                let left_out = (left_out > 0).then_some(left_out);
-                let channels = item.item().channels.join(", ");
-                tracing::warn!(channels, %error, left_out, "item cannot answer a long-poll");
-            }
-            answer::bad_gateway(&if self.debug {
-                error.to_string()
-            } else {
-                forward::GENERIC.to_owned()
-            })
-        })
-    }
-
-    async fn finish(&self, response: &Response, mut socket: TcpStream, early: Early) -> Outcome {
-        let bytes = answer::whole(response, self.version, self.keep_alive);
-        match write_all(&mut socket, &bytes, STALLED).await {
-            Ok(()) if self.keep_alive => Outcome::Next(socket, early.bytes),
-            Ok(()) | Err(_) => Outcome::Over,
-        }
-    }
-}
-
-/// Writes everything; an error when the peer takes nothing for `stalled`.
-async fn write_all(socket: &mut TcpStream, mut bytes: &[u8], stalled: Duration) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = tokio::time::timeout(stalled, socket.write(bytes)).await??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
-/// An item goes to every long-poll of its channel: one line says it for all of them.
-static UNFIT: Every = Every::new(Duration::from_secs(1));
-
-/// How long a write of an answer may make no progress.
-const STALLED: Duration = Duration::from_mins(1);
 
 static FAILED: Every = Every::new(Duration::from_secs(1));

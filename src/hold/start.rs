@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::{
-    answer,
+    answer, dress,
     gone::{Gone, Teller},
     link::Follower,
     notice::{Notices, Told},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    forward::{Forwarder, Home, Location, Route},
+    forward::{CrossOrigin, Forwarder, Home, Location, Route},
     grip::{
         connection::ConnectionId,
         filter::{Filter, FilterError},
@@ -57,6 +57,8 @@ pub struct Client<'a> {
     pub keep_alive: bool,
     /// The request was a `HEAD`: it is never held.
     pub head: bool,
+    /// What its answer needs to be read by a page of another site.
+    pub cross_origin: Option<&'a CrossOrigin>,
     /// The route taken.
     pub route: &'a Arc<Route>,
     /// Index of the target that answered.
@@ -182,10 +184,7 @@ fn hold(
     paused: Option<Paused>,
     context: &Context,
 ) -> Start {
-    let framing = match client.version {
-        Version::Http10 => Framing::Bare,
-        Version::Http11 => Framing::Chunked,
-    };
+    let framing = framing(client);
     let terms = Terms {
         route: Arc::clone(client.route),
         target: client.target,
@@ -219,7 +218,7 @@ fn hold(
             (ending, None)
         }
         Mode::Stream | Mode::Message => {
-            let goes_on = keep_alive && framing == Framing::Chunked;
+            let goes_on = keep_alive && !framing.is_bare();
             let ending = Ending::stream(goes_on, follower, terms, gone, asks(&instruct));
             (ending, Some(instruct.response))
         }
@@ -231,6 +230,18 @@ fn hold(
         response,
         framing,
         keep_alive,
+    }
+}
+
+fn framing(client: &Client<'_>) -> Framing {
+    let chunked = client.version == Version::Http11;
+    match client.cross_origin.and_then(CrossOrigin::call) {
+        Some(call) => Framing::Script {
+            mode: call.mode(),
+            chunked,
+        },
+        None if chunked => Framing::Chunked,
+        None => Framing::Bare,
     }
 }
 
@@ -261,15 +272,17 @@ fn gone_link(instruct: &Instruct, terms: &Terms, context: &Context) -> Option<Go
 }
 
 impl Start {
+    /// Makes a stream's response fit for a page of another site.
+    pub fn dress(&mut self, cross_origin: &CrossOrigin) {
+        let response = self.response.take();
+        self.response = response.map(|one| dress::opening(sse(one), cross_origin));
+    }
+
     /// A stream's head and first body piece, as they go out before anything else; `None` for a
     /// long-poll, which says nothing until it is answered.
     pub(super) fn opening(&mut self) -> Option<Bytes> {
-        let response = self.response.take()?;
-        Some(answer::opening(
-            &sse(response),
-            self.framing,
-            self.keep_alive,
-        ))
+        let response = sse(self.response.take()?);
+        Some(answer::opening(&response, self.framing, self.keep_alive))
     }
 
     /// The head of a stream whose body is too large to be kept: front writes it and streams the

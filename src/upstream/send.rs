@@ -38,8 +38,8 @@ pub struct Call<'a> {
     pub upload: &'a Upload,
     /// Does the client ask to leave HTTP?
     pub upgrade: bool,
-    /// It is a WebSocket's request over HTTP.
-    pub events: bool,
+    /// The answer's head is wanted as the backend wrote it, whatever it says.
+    pub spelling: bool,
     /// How long everything may take.
     pub waits: Waits,
     /// Names the target in logs.
@@ -174,10 +174,10 @@ fn reply(
 ) -> Result<Reply, Fault> {
     if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, incoming) = response.into_parts();
-        if (is_instruct(&head.headers) || call.events)
+        if (is_instruct(&head.headers) || call.spelling)
             && let Some(raw) = lease.raw_head()
         {
-            // The client's head is written by gripd then, spelled as the backend did.
+            // What the client reads is written by gripd then, spelled as the backend did.
             head.extensions.insert(raw);
         }
         let (wait, origin) = (call.waits.idle, call.origin.clone());

@@ -53,7 +53,8 @@ impl Exchange {
             };
             let head = head.ok_or(Failure::Other)?;
             let upload = Upload::of(&events.body);
-            let answer = forwarder.forward(head, upload, &client).await;
+            let way = forwarder.way(&head, &client);
+            let answer = forwarder.forward(head, upload, way, &client).await;
             let answer = answer.map_err(|failure| kind(&failure.cause))?;
             if is_longer(&answer, limit) {
                 return Err(too_long(limit));

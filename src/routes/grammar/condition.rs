@@ -8,11 +8,15 @@ use super::{
     target,
     token::{Prop, Section},
 };
-use crate::grip::overflow::OnOverflow;
+use crate::{
+    cross_origin::call::{Call, Mode},
+    grip::overflow::OnOverflow,
+};
 
 /// Every option of a condition. A target that has one of them gets a hint.
 pub(super) const OPTIONS: &[&str] = &[
     "aco",
+    "aco_preflight",
     "as_host",
     "balance",
     "check",
@@ -59,7 +63,7 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
             || log_level(&mut route, prop, notes)
             || rewrite(&mut route, prop, notes)?
             || sign(&mut route, prop)
-            || cross_origin(&mut route, prop, notes)?
+            || cross_origin(&mut route, prop)?
             || later(&mut route, prop, notes)
             || slow(&mut route, prop)?
             || balance(&mut route, prop)?
@@ -189,17 +193,33 @@ fn sign(route: &mut Route, prop: &Prop) -> bool {
     true
 }
 
-fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool, LineError> {
+fn cross_origin(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
     match prop.name.as_str() {
         "aco" => route.auto_cross_origin = true,
+        "aco_preflight" => {
+            route.auto_cross_origin = true;
+            route.preflight = true;
+        }
         "jsonp_body" => route.jsonp.body = text(prop),
         "jsonp_cb" => route.jsonp.callback = text(prop),
-        "jsonp_defcb" => route.jsonp.default_callback = text(prop),
-        "jsonp_defmethod" => route.jsonp.default_method = text(prop),
+        "jsonp_defcb" => {
+            route.jsonp.default_callback = text(prop);
+            if Call::new(prop.text.clone(), Mode::Basic).is_none() {
+                let allowed = "the name of a function, such as app.answer";
+                return Err(prop.error("jsonp_defcb is no function's name", allowed));
+            }
+        }
+        "jsonp_defmethod" => {
+            route.jsonp.default_method = text(prop);
+            if !is_token(&prop.text) {
+                let allowed = "a method, such as POST";
+                return Err(prop.error("jsonp_defmethod is no method", allowed));
+            }
+        }
         "jsonp_mode" => {
-            route.jsonp.basic = match prop.text.as_str() {
-                "basic" => true,
-                "extended" => false,
+            route.jsonp.mode = match prop.text.as_str() {
+                "basic" => Mode::Basic,
+                "extended" => Mode::Extended,
                 _ => {
                     let allowed = "jsonp_mode=basic or jsonp_mode=extended";
                     return Err(prop.error("unknown jsonp_mode", allowed));
@@ -208,7 +228,6 @@ fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result
         }
         _ => return Ok(false),
     }
-    note_later(notes, prop, "it has no effect");
     Ok(true)
 }
 
@@ -308,8 +327,7 @@ fn header(prop: &Prop) -> Result<(String, String), LineError> {
     let Some((name, value)) = prop.text.split_once(':') else {
         return Err(prop.error("header without a colon", "header=Name:value"));
     };
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name) {
         return Err(prop.error(
             "header with a name that cannot be sent",
             "letters, digits and !#$%&'*+-.^_`|~ before the colon",
@@ -323,6 +341,12 @@ fn header(prop: &Prop) -> Result<(String, String), LineError> {
         ));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Is this a name as HTTP has them (RFC 9110 section 5.6.2)?
+fn is_token(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// A week: longer is a mistake, and far below what a timer can hold.

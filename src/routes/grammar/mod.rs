@@ -1,5 +1,5 @@
-//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus a few
-//! options of gripd's own.
+//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus some options of
+//! gripd's own.
 //! Pure: a line goes in, a [`Route`] or a [`LineError`] comes out; files are `routes::table`'s.
 //!
 //! ```text
@@ -18,7 +18,7 @@ mod token;
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
-use crate::grip::overflow::OnOverflow;
+use crate::{cross_origin::call::Mode, grip::overflow::OnOverflow};
 
 pub use self::line::{LineError, Note, Parsed, masked, parse_line, quoted};
 
@@ -57,6 +57,8 @@ pub struct Route {
     pub debug: bool,
     /// `aco`: CORS and JSON-P.
     pub auto_cross_origin: bool,
+    /// gripd's own: `aco_preflight`: preflights are answered here.
+    pub preflight: bool,
     /// `jsonp_*`.
     pub jsonp: JsonP,
     /// `session`.
@@ -130,8 +132,8 @@ pub struct RouteTimeouts {
 /// The JSON-P options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonP {
-    /// `jsonp_mode=basic` (true) or `extended`.
-    pub basic: bool,
+    /// `jsonp_mode`.
+    pub mode: Mode,
     /// `jsonp_cb`.
     pub callback: Option<String>,
     /// `jsonp_body`.

@@ -114,6 +114,16 @@ fn faults_of_options() {
             "max_connections is not a count",
         ),
         ("*,jsonp_mode=x h:1", 3, "unknown jsonp_mode"),
+        (
+            "*,jsonp_defcb=f(1) h:1",
+            3,
+            "jsonp_defcb is no function's name",
+        ),
+        (
+            "*,jsonp_defmethod=\"A B\" h:1",
+            3,
+            "jsonp_defmethod is no method",
+        ),
         ("*,header=X h:1", 3, "header without a colon"),
         (
             "*,header=:v h:1",
@@ -175,7 +185,7 @@ fn faults_of_options() {
 #[test]
 fn every_option_of_a_condition_is_read() {
     let line = "h.test,id=i,proto=ws,ssl=yes,path_beg=/p,sig_iss=me,sig_key=\"k,1\",prefix=x-,\
-                orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco,jsonp_mode=basic,\
+                orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco_preflight,jsonp_mode=basic,\
                 jsonp_cb=cb,jsonp_body=bd,jsonp_defcb=d,jsonp_defmethod=PUT,session,sockjs=/s,\
                 sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=2,overflow=latest,balance=round-robin,check=/up,connect_timeout=0.5,\
                 response_timeout=30,idle_timeout=7 test";
@@ -197,8 +207,9 @@ fn every_option_of_a_condition_is_read() {
             replace_beg: text("/n"),
             debug: true,
             auto_cross_origin: true,
+            preflight: true,
             jsonp: JsonP {
-                basic: true,
+                mode: Mode::Basic,
                 callback: text("cb"),
                 body: text("bd"),
                 default_callback: text("d"),
