@@ -44,7 +44,10 @@ impl LongPoll {
         let (response, item) = match event {
             Event::Answer { item, body } => {
                 let is_own = body.is_none();
-                (self.answer(&item, body), Some(item).filter(|_| is_own))
+                (
+                    self.answer(&item, body.map(|body| *body)),
+                    Some(item).filter(|_| is_own),
+                )
             }
             Event::Timeout => (self.response.clone(), None),
             Event::Failed(text) => (answer::bad_gateway(&text), None),

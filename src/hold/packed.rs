@@ -6,30 +6,28 @@ use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// Bytes that were packed.
+/// Bytes that were packed. The first one tells how.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Packed(Kind);
+pub(super) struct Packed(Box<[u8]>);
 
-#[derive(Debug, PartialEq, Eq)]
-enum Kind {
-    Deflated(Box<[u8]>),
-    /// Too long to be worth the time, or no shorter when compressed.
-    Plain(Box<[u8]>),
-}
+/// Too long to be worth the time, or no shorter when compressed.
+const PLAIN: u8 = 0;
+const DEFLATED: u8 = 1;
 
 impl Packed {
     pub(super) fn new(bytes: &[u8]) -> Self {
         let deflated = (bytes.len() <= LONGEST).then(|| deflate(bytes)).flatten();
         Self(match deflated {
-            Some(deflated) => Kind::Deflated(deflated.into()),
-            None => Kind::Plain(bytes.into()),
+            Some(deflated) => [&[DEFLATED], &*deflated].concat().into(),
+            None => [&[PLAIN], bytes].concat().into(),
         })
     }
 
     pub(super) fn unpack(&self) -> Vec<u8> {
-        match &self.0 {
-            Kind::Plain(bytes) => bytes.to_vec(),
-            Kind::Deflated(bytes) => inflate(bytes).unwrap_or_default(),
+        match &*self.0 {
+            [DEFLATED, bytes @ ..] => inflate(bytes).unwrap_or_default(),
+            [_, bytes @ ..] => bytes.to_vec(),
+            [] => Vec::new(),
         }
     }
 }
@@ -112,26 +110,19 @@ mod tests {
             Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
         let packed = Packed::new(head);
         assert_eq!(packed.unpack(), head);
-        let Packed(Kind::Deflated(bytes)) = packed else {
-            panic!("it is worth it");
-        };
-        assert!(
-            bytes.len() * 2 < head.len(),
-            "{} of {}",
-            bytes.len(),
-            head.len()
-        );
+        let length = packed.0.len();
+        assert!(length * 2 < head.len(), "{length} of {}", head.len());
     }
 
     #[test]
     fn what_is_long_or_random_is_kept_as_it_is() {
         let long = vec![b'x'; LONGEST + 1];
         let noise: Vec<u8> = (0_u32..64)
-            .map(|n| (n.wrapping_mul(0x9E37_79B9) >> 11) as u8)
+            .map(|n| n.wrapping_mul(0x9E37_79B9).to_be_bytes()[1])
             .collect();
         for bytes in [long, noise] {
             let packed = Packed::new(&bytes);
-            assert!(matches!(packed.0, Kind::Plain(_)));
+            assert_eq!(packed.0.len(), bytes.len() + 1);
             assert_eq!(packed.unpack(), bytes);
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Key, Slot, key};
 
 const MS: Duration = Duration::from_millis(1);
-const ZERO: Duration = Duration::ZERO;
 /// A week: far above any sensible timeout, far below what a timer can hold.
 const WEEK: Duration = Duration::from_hours(7 * 24);
 const KIB: usize = 1 << 10;
@@ -247,19 +246,19 @@ pub const KEYS: &[Key] = &[
     key(
         "grip",
         "subscription_linger",
-        Slot::Time(|s| &mut s.grip.subscription_linger, ZERO, WEEK),
+        Slot::Time(|s| &mut s.grip.subscription_linger, Duration::ZERO, WEEK),
         "how long a long-poll's channels stay subscribed after it",
     ),
     key(
         "grip",
         "message_wait",
-        Slot::Time(|s| &mut s.grip.message_wait, ZERO, WEEK),
+        Slot::Time(|s| &mut s.grip.message_wait, Duration::ZERO, WEEK),
         "how long an item waits for the one before it",
     ),
     key(
         "grip",
         "id_cache_ttl",
-        Slot::Time(|s| &mut s.grip.id_cache_ttl, ZERO, WEEK),
+        Slot::Time(|s| &mut s.grip.id_cache_ttl, Duration::ZERO, WEEK),
         "how long an id is remembered; 0: not",
     ),
     key(
@@ -295,7 +294,7 @@ pub const KEYS: &[Key] = &[
     key(
         "grip",
         "recover_jitter",
-        Slot::Time(|s| &mut s.grip.recover_jitter, ZERO, WEEK),
+        Slot::Time(|s| &mut s.grip.recover_jitter, Duration::ZERO, WEEK),
         "most random delay before a recovery that is not urgent",
     ),
     key(
@@ -397,13 +396,13 @@ pub const KEYS: &[Key] = &[
     key(
         "timeouts",
         "target_wait",
-        Slot::Time(|s| &mut s.timeouts.target_wait, ZERO, WEEK),
+        Slot::Time(|s| &mut s.timeouts.target_wait, Duration::ZERO, WEEK),
         "how long a request waits for a target that has its max_connections, before it gets 503",
     ),
     key(
         "timeouts",
         "target_rest",
-        Slot::Time(|s| &mut s.timeouts.target_rest, ZERO, WEEK),
+        Slot::Time(|s| &mut s.timeouts.target_rest, Duration::ZERO, WEEK),
         "how long a target that failed is asked last, on routes with balance or check",
     ),
     key(
@@ -439,7 +438,7 @@ pub const KEYS: &[Key] = &[
     key(
         "timeouts",
         "idle_upstream",
-        Slot::Time(|s| &mut s.timeouts.idle_upstream, ZERO, WEEK),
+        Slot::Time(|s| &mut s.timeouts.idle_upstream, Duration::ZERO, WEEK),
         "idle connections to backends are closed after this",
     ),
     key(
@@ -451,7 +450,7 @@ pub const KEYS: &[Key] = &[
     key(
         "timeouts",
         "publish",
-        Slot::Time(|s| &mut s.timeouts.publish, ZERO, WEEK),
+        Slot::Time(|s| &mut s.timeouts.publish, Duration::ZERO, WEEK),
         "how long a publish waits for room, and for publish_rate, before it is refused with 503",
     ),
     key(
@@ -463,13 +462,13 @@ pub const KEYS: &[Key] = &[
     key(
         "timeouts",
         "drain",
-        Slot::Time(|s| &mut s.timeouts.drain, ZERO, WEEK),
+        Slot::Time(|s| &mut s.timeouts.drain, Duration::ZERO, WEEK),
         "how long running requests may take at shutdown; held ones are ended one after the other",
     ),
     key(
         "timeouts",
         "reconnect",
-        Slot::Time(|s| &mut s.timeouts.reconnect, ZERO, WEEK),
+        Slot::Time(|s| &mut s.timeouts.reconnect, Duration::ZERO, WEEK),
         "at shutdown, about when clients of event streams are told to come back (retry:); 0: no word",
     ),
     key(
