@@ -4,7 +4,7 @@ use std::{ffi::OsString, mem, path::PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
-use super::{example, program::Program, publish};
+use super::{example, explain, program::Program, publish};
 use crate::config::Flags;
 
 /// A push proxy: keeps HTTP streams, long-polls and WebSockets open in front of any web backend
@@ -45,6 +45,7 @@ impl Line {
             Some(Command::Check { sources, .. } | Command::Health { sources, .. }) => {
                 mem::take(sources)
             }
+            Some(Command::Explain(options)) => mem::take(&mut options.sources),
             Some(Command::Example { .. } | Command::Publish(_)) if before != Sources::default() => {
                 let why = "this command reads no settings: what stands before its name has no use";
                 return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
@@ -73,6 +74,10 @@ pub(super) enum Command {
         #[arg(value_name = "routes|config|compose|unit|settings")]
         name: example::Example,
     },
+
+    /// Tell which route and target a request would take and why, and what the backend would be sent.
+    #[command(override_usage = EXPLAIN_USAGE, after_help = EXPLAIN_GUIDE)]
+    Explain(Box<explain::Options>),
 
     /// Ask the control port that these settings name whether gripd is alive: exit code 0 or 1.
     Health {
@@ -180,6 +185,7 @@ Examples:
   gripd --config /etc/pushpin/pushpin.conf      Pushpin's own files, as they are
   gripd check --config /etc/gripd               is everything written right?
   gripd health --ready                          does the gripd of these settings serve clients?
+  gripd explain http://localhost/api/x          which route that takes, and what is sent there
   gripd --control 0.0.0.0:5561                  publishers on other machines; needs a token:
                                                 GRIPD_CONTROL_TOKEN=... in the environment
   gripd check --print                           every setting in force, and who said so
@@ -232,3 +238,15 @@ Examples:
 
 Called by the name pushpin-publish, gripd is that program: pushpin-publish test hello
 Exit codes: 0 published, 1 not, 2 wrong usage.";
+
+const EXPLAIN_USAGE: &str = "gripd explain [OPTIONS] [METHOD] URL";
+
+const EXPLAIN_GUIDE: &str = "\
+Examples:
+  gripd explain http://localhost/api/x           by the files that gripd would read here
+  gripd explain POST /api/x -H 'Host: a.test'    a path alone, and a host beside it
+  gripd explain wss://a.test/socket              a WebSocket over TLS
+  gripd explain /x --route '* 127.0.0.1:8000'    one line alone
+  gripd explain /x --from 10.0.0.7 -H 'X-Forwarded-For: 1.2.3.4'
+
+Exit codes: 0 it would be answered, 1 it would be refused, 2 wrong usage, 3 wrong configuration.";

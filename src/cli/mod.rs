@@ -3,6 +3,7 @@
 
 mod check;
 mod example;
+mod explain;
 mod health;
 mod image;
 mod line;
@@ -48,6 +49,7 @@ pub fn run() -> ExitCode {
         None => serve::run(&flags),
         Some(Command::Check { print, .. }) => check::run(&flags, print),
         Some(Command::Example { name }) => example::run(name),
+        Some(Command::Explain(options)) => explain::run(&options, flags),
         Some(Command::Health { ready, .. }) => health::run(flags, ready),
         Some(Command::Publish(options)) => publish::run(&options, Program::Gripd),
     }

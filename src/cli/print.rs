@@ -9,10 +9,7 @@ use crate::{
         keys::{self, KEYS, Key},
         quoted,
     },
-    routes::{
-        grammar::{masked, parse_line},
-        table::Table,
-    },
+    routes::{grammar::masked, table::Table},
 };
 
 /// The whole text. `files`: what was read. `table`: the routes, if they could be read.
@@ -64,17 +61,9 @@ fn list_item(line: &str) -> String {
 
 /// The lines in force, by their numbers in the file.
 fn routes(table: &Table) -> String {
-    let mut left = table.routes().iter();
-    let mut next = left.next();
     let mut text = format!("\n# Routes in force: {}\n", table.routes().len());
-    let source = table.text().trim_start_matches('\u{feff}');
-    for (index, line) in source.lines().enumerate() {
-        // A line left out has a fault, or the condition of one above: it is never the next one.
-        let route = parse_line(line).ok().flatten().map(|parsed| parsed.route);
-        if route.is_some() && route.as_ref() == next.map(AsRef::as_ref) {
-            text += &comment(&format!("{:>5}: {}", index + 1, masked(line).0));
-            next = left.next();
-        }
+    for (number, line, _) in table.lines() {
+        text += &comment(&format!("{number:>5}: {}", masked(line).0));
     }
     text
 }

@@ -11,6 +11,7 @@ mod collect;
 mod cross_origin;
 mod decode;
 mod events;
+pub mod explain;
 mod failure;
 mod fetch;
 mod forwarded;
@@ -52,7 +53,7 @@ use crate::{
     routes::table::Shared,
     upstream::{Health, Origin, Pool, Resolver, TlsClient, welcome::Welcome},
 };
-use prepare::{Prepared, refused, upload_ready};
+use prepare::{Admitted, refused, upload_ready};
 use share::Shares;
 use sign::Signatures;
 use trust::Trust;
@@ -172,11 +173,45 @@ impl Forwarder {
     /// Dropping the future, or the answer's body before its end, closes the backend's connection.
     pub async fn forward(
         &self,
-        mut head: request::Parts,
-        mut upload: Upload,
+        head: request::Parts,
+        upload: Upload,
         way: Way,
         client: &Client<'_>,
     ) -> Result<Answer, Failure> {
+        let admitted = self.admit(head, upload, way)?;
+        upload_ready(&admitted.head, &admitted.upload).await;
+        let secure = admitted.manner.secure;
+        let (route, upload) = (Arc::clone(&admitted.route), admitted.upload.clone());
+        let prepared = self.prepare(admitted, client);
+        let asking = self.targets(&route, &prepared, &upload);
+        let result = hint::watch(&prepared.headers, &route, asking).await;
+        let url = match &result {
+            Ok(answer) if answer.instruct || answer.events || answer.upgrade.is_some() => {
+                prepared.url(secure)
+            }
+            _ => None,
+        };
+        let asked = prepared.place.asked(prepared.method);
+        match result {
+            Ok(answer) => {
+                hint::tell(&prepared.headers, &answer);
+                Ok(Answer {
+                    asked,
+                    url,
+                    ..answer
+                })
+            }
+            Err((target, cause)) => Err(self.fail(asked, Some(route), target, cause)),
+        }
+    }
+
+    /// Refuses what no backend is to see. A JSON-P request becomes what its query says.
+    fn admit(
+        &self,
+        mut head: request::Parts,
+        mut upload: Upload,
+        way: Way,
+    ) -> Result<Admitted, Failure> {
         let Way {
             place,
             manner,
@@ -205,32 +240,14 @@ impl Forwarder {
         if let Some(cause) = refused(&route, &head, &upload, &self.settings, manner.trusted) {
             return Err(self.fail(place.asked(head.method), Some(route), None, cause));
         }
-        upload_ready(&head, &upload).await;
-        let secure = manner.secure;
-        let prepared = Prepared {
+        Ok(Admitted {
             told: cross_origin.is_some_and(|cross_origin| cross_origin.call().is_some()),
-            ..self.prepare(head, place, manner, &route, client)
-        };
-        let asking = self.targets(&route, &prepared, &upload);
-        let result = hint::watch(&prepared.headers, &route, asking).await;
-        let url = match &result {
-            Ok(answer) if answer.instruct || answer.events || answer.upgrade.is_some() => {
-                prepared.url(secure)
-            }
-            _ => None,
-        };
-        let asked = prepared.place.asked(prepared.method);
-        match result {
-            Ok(answer) => {
-                hint::tell(&prepared.headers, &answer);
-                Ok(Answer {
-                    asked,
-                    url,
-                    ..answer
-                })
-            }
-            Err((target, cause)) => Err(self.fail(asked, Some(route), target, cause)),
-        }
+            head,
+            upload,
+            place,
+            manner,
+            route,
+        })
     }
 
     /// How much backends are asked again.

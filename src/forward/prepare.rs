@@ -27,6 +27,17 @@ pub(super) struct Manner {
     pub(super) trusted: bool,
 }
 
+/// A request that a backend is to see.
+pub(super) struct Admitted {
+    pub(super) head: request::Parts,
+    pub(super) upload: Upload,
+    pub(super) place: Place,
+    pub(super) manner: Manner,
+    pub(super) route: Arc<Route>,
+    /// As [`Prepared::told`].
+    pub(super) told: bool,
+}
+
 /// A request as it will go out, but for the `Host` of each target.
 #[derive(Clone, Default)]
 pub(super) struct Prepared {
@@ -53,15 +64,16 @@ pub(super) struct Prepared {
 impl Forwarder {
     /// Everything about the request that is the same for every target. The order of the steps is
     /// Pushpin's; what it changes shows in the order of the headers.
-    pub(super) fn prepare(
-        &self,
-        head: request::Parts,
-        place: Place,
-        manner: Manner,
-        route: &Arc<Route>,
-        client: &Client<'_>,
-    ) -> Prepared {
+    pub(super) fn prepare(&self, admitted: Admitted, client: &Client<'_>) -> Prepared {
         let proxy = &self.settings.proxy;
+        let Admitted {
+            head,
+            place,
+            manner,
+            route,
+            told,
+            ..
+        } = admitted;
         let Manner {
             upgrade,
             secure,
@@ -87,7 +99,7 @@ impl Forwarder {
             headers.strip_grip();
         }
         if obeys {
-            self.announce(&mut headers, route, client.last);
+            self.announce(&mut headers, &route, client.last);
             if let Some(id) = &connection {
                 headers.push(GRIP_CONNECTION, id.clone());
             }
@@ -103,7 +115,7 @@ impl Forwarder {
             element(&mut headers, &place.authority, secure, client.addr);
         }
         Prepared {
-            path: place.rewritten(route),
+            path: place.rewritten(&route),
             query: head.uri.query().map(str::to_owned),
             method: head.method,
             extensions: head.extensions,
@@ -111,7 +123,7 @@ impl Forwarder {
             headers,
             upgrade,
             trailers,
-            told: false,
+            told,
             obeys,
             connection,
             events: client.events.cloned(),

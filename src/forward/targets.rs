@@ -3,6 +3,8 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use http::request;
+
 use super::{Answer, Asked, Cause, Forwarder, Upload, events::Events, prepare::Prepared, reply};
 use crate::{
     routes::grammar::{Address, Route, Target},
@@ -91,13 +93,10 @@ impl Forwarder {
             route: route.clone(),
             target: index,
         };
-        let events = events(target, prepared)?;
-        let (head, upload) = match &events {
-            Some(events) => (
-                prepared.events_head(events, route, target)?,
-                Upload::of(&events.body),
-            ),
-            None => (prepared.own_head(route, target, upload)?, upload.clone()),
+        let (head, events) = prepared.outgoing(route, target, upload)?;
+        let upload = match &events {
+            Some(events) => Upload::of(&events.body),
+            None => upload.clone(),
         };
         let reply = match &target.address {
             Address::Host(..) | Address::Unix(_) => {
@@ -117,10 +116,7 @@ impl Forwarder {
                 self.note(claim.filter(|_| route.minds_targets()), &result);
                 result?
             }
-            Address::Zhttp(_) | Address::ZhttpReq(_) => {
-                let feature = "a zhttp target";
-                return Err(Cause::NotThere { feature });
-            }
+            Address::Zhttp(_) | Address::ZhttpReq(_) => return Err(ZHTTP),
             Address::Test | Address::Welcome => {
                 self.built_in(route, target, prepared, &head, &upload).await
             }
@@ -196,6 +192,26 @@ impl Forwarder {
     }
 }
 
+impl Prepared {
+    /// The head for one target, and what it carries when it is a WebSocket's over HTTP.
+    ///
+    /// # Errors
+    /// The target cannot be asked with this head.
+    pub(super) fn outgoing(
+        &self,
+        route: &Route,
+        target: &Target,
+        upload: &Upload,
+    ) -> Result<(request::Parts, Option<Events>), Cause> {
+        let events = events(target, self)?;
+        let head = match &events {
+            Some(events) => self.events_head(events, route, target)?,
+            None => self.own_head(route, target, upload)?,
+        };
+        Ok((head, events))
+    }
+}
+
 /// What goes to this target over HTTP, if it is a WebSocket's and is spoken to in that way.
 fn events(target: &Target, prepared: &Prepared) -> Result<Option<Events>, Cause> {
     if !prepared.upgrade.is_websocket() {
@@ -221,3 +237,8 @@ fn is_unreached(error: &Error) -> bool {
         _ => false,
     }
 }
+
+/// Why a `zhttp` target is not asked.
+pub(super) const ZHTTP: Cause = Cause::NotThere {
+    feature: "a zhttp target",
+};

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use http::request;
+use http::{HeaderValue, request};
 
 use super::{
     Client, CrossOrigin, Forwarder,
@@ -64,24 +64,31 @@ impl Forwarder {
         manner: &Manner,
     ) -> Result<Arc<Route>, String> {
         let table = self.routes.load();
-        let id = head
-            .headers
-            .get(PUSHPIN_ROUTE)
-            .filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty());
-        if let Some(id) = id {
+        if let Some(id) = self.named(head) {
             let id = id.to_str().unwrap_or_default();
             return match table.by_id(id, &place.path) {
                 IdMatch::Found(route) => Ok(route),
                 none => Err(why_not_by_id(&none).to_owned()),
             };
         }
-        let query = Query {
-            host: &place.host,
-            path: &place.path,
-            websocket: manner.upgrade.is_websocket(),
-            tls: manner.secure,
-        };
+        let query = query(place, manner);
         table.find(&query).ok_or_else(|| table.why_none(&query))
+    }
+
+    /// The id of a route that the request names, where clients may.
+    pub(super) fn named<'h>(&self, head: &'h request::Parts) -> Option<&'h HeaderValue> {
+        let id = head.headers.get(PUSHPIN_ROUTE);
+        id.filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty())
+    }
+}
+
+/// What a request looks like to the routes.
+pub(super) fn query<'p>(place: &'p Place, manner: &Manner) -> Query<'p> {
+    Query {
+        host: &place.host,
+        path: &place.path,
+        websocket: manner.upgrade.is_websocket(),
+        tls: manner.secure,
     }
 }
 

@@ -24,9 +24,10 @@ use std::{cell::Cell, fmt, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sy
 use bytes::BytesMut;
 use tokio::{net::TcpStream, sync::Notify, task::spawn_local};
 
+pub use self::service::socket_headers;
 use self::{exchange::Exchange, request::Arrival};
 use crate::{
-    config::Settings,
+    config::{Limits, Settings},
     grip::connection::{ConnectionId, ConnectionIds},
     hold::{self, Outcome, Paused, Session},
     http1::gate,
@@ -79,19 +80,23 @@ enum Turn {
     Over,
 }
 
+/// What the gate lets pass, by the settings.
+pub fn gate_limits(limits: &Limits) -> gate::Limits {
+    gate::Limits {
+        head: limits.request_head,
+        target: limits.request_target,
+        headers: limits.request_headers,
+        body: limits.request_body,
+    }
+}
+
 impl Front {
     /// The front of one thread.
     pub fn new(context: hold::Context, tune_held: fn(&TcpStream), ids: ConnectionIds) -> Rc<Self> {
         let settings = Arc::clone(&context.settings);
-        let limits = gate::Limits {
-            head: settings.limits.request_head,
-            target: settings.limits.request_target,
-            headers: settings.limits.request_headers,
-            body: settings.limits.request_body,
-        };
         Rc::new(Self {
+            limits: gate_limits(&settings.limits),
             settings,
-            limits,
             context,
             ids,
             tune_held,

@@ -73,7 +73,7 @@ async fn respond(
     let began = Instant::now();
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
-    let headers = socket_headers(&head, &body)?;
+    let headers = socket_headers(&head, !body.is_end_stream())?;
     let upload = Upload::new(body, BODY_LIMIT);
     let paused = desk.paused.take();
     let client = forward::Client {
@@ -121,7 +121,10 @@ async fn respond(
 }
 
 /// The headers of a WebSocket's handshake, which the answer to it needs; none for other requests.
-fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, Failure> {
+///
+/// # Errors
+/// The request asks for a WebSocket, and is none of a WebSocket's.
+pub fn socket_headers(head: &request::Parts, has_body: bool) -> Result<HeaderMap, Failure> {
     if !is_websocket(&head.headers) {
         return Ok(HeaderMap::new());
     }
@@ -130,7 +133,7 @@ fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, F
         method: head.method.as_str(),
         version: value(header::SEC_WEBSOCKET_VERSION),
         key: value(header::SEC_WEBSOCKET_KEY),
-        body: !body.is_end_stream(),
+        body: has_body,
     };
     match request.check() {
         Ok(_) => Ok(head.headers.clone()),

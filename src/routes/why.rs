@@ -1,4 +1,4 @@
-//! Why no route fits a request: what was looked at, for whoever writes the routes.
+//! Why a route, or any, does not fit a request: what was looked at, for whoever writes the routes.
 
 use std::sync::Arc;
 
@@ -6,6 +6,35 @@ use super::{
     grammar::{Domain, Proto, Route},
     table::{IdMatch, Query, Table},
 };
+
+/// Why a route is not for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// The path does not begin with its `path_beg`.
+    Path,
+    /// `proto` asks for the other kind of request.
+    Proto,
+    /// `ssl` asks for the other kind of connection.
+    Tls,
+}
+
+impl Misfit {
+    /// The first reason; `None`: it is for the request.
+    pub(super) fn of(route: &Route, query: &Query<'_>) -> Option<Self> {
+        let proto = if query.websocket {
+            Proto::WebSocket
+        } else {
+            Proto::Http
+        };
+        if route.proto.is_some_and(|wanted| wanted != proto) {
+            Some(Self::Proto)
+        } else if route.ssl.is_some_and(|wanted| wanted != query.tls) {
+            Some(Self::Tls)
+        } else {
+            (!query.path.starts_with(&route.path_beg)).then_some(Self::Path)
+        }
+    }
+}
 
 impl Table {
     /// What was tried for a request that [`Table::find`] has nothing for.

@@ -54,6 +54,11 @@ impl Way {
             tls: TlsOptions::of(target, host),
         }
     }
+
+    /// Whose certificate is wanted, and the name that is asked for (SNI); `None`: there is no TLS.
+    pub fn tls_name(&self) -> Option<&str> {
+        self.tls.as_ref().map(TlsOptions::name)
+    }
 }
 
 /// Why a backend gave no answer, or only a part of one.

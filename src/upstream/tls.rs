@@ -60,6 +60,11 @@ impl TlsOptions {
             },
         })
     }
+
+    /// Whose certificate is wanted.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A host without its port and without the brackets of an IPv6 address.
