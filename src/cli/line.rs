@@ -3,6 +3,7 @@
 use std::{ffi::OsString, mem, path::PathBuf};
 
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+use clap_complete::Shell;
 
 use super::{example, explain, program::Program, publish};
 use crate::config::Flags;
@@ -46,11 +47,11 @@ impl Line {
                 mem::take(sources)
             }
             Some(Command::Explain(options)) => mem::take(&mut options.sources),
-            Some(Command::Example { .. } | Command::Publish(_)) if before != Sources::default() => {
+            Some(_) if before != Sources::default() => {
                 let why = "this command reads no settings: what stands before its name has no use";
                 return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
             }
-            Some(Command::Example { .. } | Command::Publish(_)) | None => Sources::default(),
+            Some(_) | None => Sources::default(),
         };
         Ok(behind.or(before).flags())
     }
@@ -91,6 +92,20 @@ pub(super) enum Command {
     /// Send an item to a channel, or the lines of standard input, each as an item.
     #[command(override_usage = PUBLISH_USAGE, after_help = PUBLISH_GUIDE)]
     Publish(Box<publish::Options>),
+
+    /// Print what a shell needs to complete this command line.
+    #[command(after_help = COMPLETIONS_GUIDE)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+
+    /// Print the manual page of gripd, or of one of its commands.
+    #[command(after_help = MAN_GUIDE)]
+    Man {
+        /// The command's name.
+        command: Option<String>,
+    },
 }
 
 /// Where settings come from, beside files and environment. Given before a command's name they count
@@ -186,6 +201,7 @@ Examples:
   gripd check --config /etc/gripd               is everything written right?
   gripd health --ready                          does the gripd of these settings serve clients?
   gripd explain http://localhost/api/x          which route that takes, and what is sent there
+  gripd publish test hello                      sends an item to everyone who waits on channel test
   gripd --control 0.0.0.0:5561                  publishers on other machines; needs a token:
                                                 GRIPD_CONTROL_TOKEN=... in the environment
   gripd check --print                           every setting in force, and who said so
@@ -198,8 +214,7 @@ Examples:
 
 The first minute, with nothing but gripd running:
   curl http://localhost:7999/stream             waits for messages
-  curl -d '{\"items\":[{\"channel\":\"test\",\"formats\":{\"http-stream\":{\"content\":\"hello\\n\"}}}]}' \\
-      http://localhost:5561/publish             sends one to everyone who waits
+  gripd publish test hello                      sends one to everyone who waits
 
 Files: without --config and --route the first place that has any wins:
   ./gripd.toml ./routes, /etc/gripd/gripd.toml /etc/gripd/routes,
@@ -237,6 +252,7 @@ Examples:
   GRIP_URL='https://grip.example/?iss=me&key=secret' gripd publish test hello
 
 Called by the name pushpin-publish, gripd is that program: pushpin-publish test hello
+
 Exit codes: 0 published, 1 not, 2 wrong usage.";
 
 const EXPLAIN_USAGE: &str = "gripd explain [OPTIONS] [METHOD] URL";
@@ -250,3 +266,15 @@ Examples:
   gripd explain /x --from 10.0.0.7 -H 'X-Forwarded-For: 1.2.3.4'
 
 Exit codes: 0 it would be answered, 1 it would be refused, 2 wrong usage, 3 wrong configuration.";
+
+const COMPLETIONS_GUIDE: &str = "\
+Examples:
+  gripd completions bash > /etc/bash_completion.d/gripd
+  gripd completions zsh > /usr/local/share/zsh/site-functions/_gripd
+  gripd completions fish > ~/.config/fish/completions/gripd.fish";
+
+const MAN_GUIDE: &str = "\
+Examples:
+  gripd man | man -l -                           to read it
+  gripd man > /usr/local/share/man/man1/gripd.1
+  gripd man publish > /usr/local/share/man/man1/gripd-publish.1";

@@ -7,6 +7,7 @@ mod explain;
 mod health;
 mod image;
 mod line;
+mod manual;
 mod print;
 mod program;
 mod publish;
@@ -48,9 +49,11 @@ pub fn run() -> ExitCode {
     match command {
         None => serve::run(&flags),
         Some(Command::Check { print, .. }) => check::run(&flags, print),
+        Some(Command::Completions { shell }) => manual::completions(shell),
         Some(Command::Example { name }) => example::run(name),
         Some(Command::Explain(options)) => explain::run(&options, flags),
         Some(Command::Health { ready, .. }) => health::run(flags, ready),
+        Some(Command::Man { command }) => manual::page(command.as_deref()),
         Some(Command::Publish(options)) => publish::run(&options, Program::Gripd),
     }
 }
