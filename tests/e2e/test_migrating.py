@@ -33,11 +33,12 @@ CHANGED = {
     "connection_subscription_max": "5",
     "subscription_linger": "5",
     "sig_key": "another",
+    "auto_cross_origin": "true",
     "include": "internal.conf",
 }
 
 # Keys whose value is only a part of others, or whose effect a route option is asked for.
-SILENT = {"rundir", "libdir", "ipc_prefix", "auto_cross_origin"}
+SILENT = {"rundir", "libdir", "ipc_prefix"}
 
 # Options that do not take any text.
 OPTIONS = {
