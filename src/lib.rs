@@ -9,7 +9,8 @@
 //! - `forward` brings one request to a backend through `upstream`.
 //! - `hub` knows who is subscribed to what and delivers.
 //! - [`routes`], `config`, `telemetry` serve the rooms above.
-//! - [`grip`], [`http1`] and [`websocket`] are pure: the protocols as values and decisions.
+//! - [`grip`], [`http1`], [`websocket`] and [`cross_origin`] are pure: the protocols as values and
+//!   decisions.
 
 #[cfg(feature = "server")]
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "server")]
 pub mod control;
+pub mod cross_origin;
 #[cfg(feature = "server")]
 pub mod forward;
 #[cfg(feature = "server")]
@@ -34,6 +36,8 @@ pub mod routes;
 pub mod server;
 #[cfg(feature = "server")]
 pub mod telemetry;
+#[cfg(feature = "server")]
+pub mod tls;
 #[cfg(feature = "server")]
 pub mod upstream;
 pub mod websocket;

@@ -16,6 +16,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use sd_notify::NotifyState;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -25,7 +26,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{Grip, Loaded, Metrics, Settings},
+    config::{Grip, Loaded, Settings},
     control,
     forward::{Common, Forwarder},
     front::Front,
@@ -51,6 +52,9 @@ pub enum Error {
     /// A port for metrics could not be bound.
     #[error(transparent)]
     Scrape(#[from] control::ScrapeError),
+    /// A file that the control port needs has become unusable since the settings were checked.
+    #[error(transparent)]
+    Secret(#[from] control::SecretError),
     /// The system refused a thread, a runtime or a signal handler.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -60,7 +64,7 @@ impl Error {
     /// 3: something to configure differently; 1: the system.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bind(_) | Self::Scrape(_) => 3,
+            Self::Bind(_) | Self::Scrape(_) | Self::Secret(_) => 3,
             Self::System(_) => 1,
         }
     }
@@ -69,15 +73,17 @@ impl Error {
 /// Serves until SIGTERM or SIGINT. `hangup`: done at SIGHUP, beside the reload of routes.
 ///
 /// # Errors
-/// Before anything is served: an address that cannot be bound.
+/// Before anything is served: an address that cannot be bound, a file that cannot be used.
 pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
     let settings = Arc::new(loaded.settings.clone());
     let (before, now) = listen::limits::raise_open_files();
     tracing::info!("open files: at most {now} (was {before})");
     let places = Arc::new(Semaphore::new(places(&settings, now)));
     let threads = threads(&settings);
-    let sockets = Sockets::bind(&settings, threads)?;
-    let scrapes = bind_scrapes(&settings.metrics)?;
+    let mut sockets = Sockets::bind(&settings, threads)?;
+    // Removed when all is over.
+    let _files = sockets.take_files();
+    let scrapes = control::Scrape::bind_all(&settings.metrics)?;
     let routes = load_routes(&settings);
     let reloader = watch_routes(&settings, &routes)?;
     let hub = Arc::new(Hub::new(
@@ -89,7 +95,7 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
     let ready = Arc::new(AtomicBool::new(false));
     let context =
         control::Context::new(Arc::clone(&hub), Arc::clone(&settings), Arc::clone(&ready));
-    let context = Arc::new(context);
+    let context = Arc::new(context?);
     let (notices, open, untold) = (
         Arc::default(),
         Arc::<AtomicUsize>::default(),
@@ -103,7 +109,7 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
         .build()?;
     // Before anybody is told that gripd is there: from then on a signal ends it cleanly.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let shown = Arc::new(sockets.shown(loaded.in_image));
+    let shown = Arc::new(sockets.shown(&settings.control, loaded.in_image));
     shown.announce(settings.routes.welcome);
     for scrape in scrapes {
         tracing::info!("metrics: {}", scrape.place());
@@ -131,8 +137,10 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
         cores.push(thread.spawn(move || core.run(clients, control))?);
     }
     ready.store(true, Ordering::Release);
+    tell_systemd(&[NotifyState::Ready]);
     runtime.block_on(signals.stop(reloader.as_ref(), hangup));
     ready.store(false, Ordering::Release);
+    tell_systemd(&[NotifyState::Stopping]);
     let before = open.load(Ordering::Acquire);
     tracing::info!(connections = before, grace = ?settings.timeouts.drain, "stopping");
     let _ = stop.send(true);
@@ -171,7 +179,7 @@ struct Core {
 }
 
 impl Core {
-    fn run(self, clients: Vec<StdListener>, control: Vec<StdListener>) -> Result<(), Error> {
+    fn run(self, clients: Vec<StdListener>, control: Vec<control::Bound>) -> Result<(), Error> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -182,7 +190,7 @@ impl Core {
     async fn serve(
         mut self,
         clients: Vec<StdListener>,
-        control: Vec<StdListener>,
+        control: Vec<control::Bound>,
     ) -> Result<(), Error> {
         let holder = Holder::new(&self.hub, self.index, bounds(&self.settings));
         let shard = tokio::task::spawn_local(Rc::clone(&holder).run());
@@ -190,18 +198,18 @@ impl Core {
             let hub = Arc::clone(&self.hub);
             tokio::task::spawn_local(async move { hub.keep_time().await });
         }
-        let front = Front::new(
-            self.holds(&holder),
-            tune_held,
-            ConnectionIds::new(self.index),
-        );
+        let holds = self.holds(&holder);
+        if self.index == 0 {
+            tokio::task::spawn_local(Rc::clone(&holds.forwarder).keep_checking());
+        }
+        let front = Front::new(holds, tune_held, ConnectionIds::new(self.index));
         let mut accepting = Vec::new();
         for listener in clients {
             let listener = TcpListener::from_std(listener)?;
             accepting.push(self.accept(listener, &front));
         }
-        for listener in control {
-            let listener = TcpListener::from_std(listener)?;
+        for socket in control {
+            let listener = control::Listener::new(socket)?;
             tokio::task::spawn_local(control::serve(listener, Arc::clone(&self.control)));
         }
         tokio::select! {
@@ -252,7 +260,8 @@ impl Core {
                     .map_err(|busy| busy.to_string())
             }) as Publishing
         };
-        Welcome::new(self.shown.client(), self.shown.control(), Rc::new(publish))
+        let (shown, publish) = (&self.shown, Rc::new(publish));
+        Welcome::new(shown.client(), shown.control(), shown.curl(), publish)
     }
 
     fn accept(&self, listener: TcpListener, front: &Rc<Front>) -> tokio::task::JoinHandle<()> {
@@ -262,11 +271,7 @@ impl Core {
             if let Err(error) = listen::options::tune_client(&socket, &settings.timeouts) {
                 tracing::debug!(client.addr = %peer, %error, "cannot tune the socket");
             }
-            let (front, guard) = (Rc::clone(&front), Open::new(&open));
-            tokio::task::spawn_local(async move {
-                front.serve(socket, peer).await;
-                drop((guard, place));
-            });
+            Rc::clone(&front).serve(socket, peer, (Open::new(&open), place));
         };
         let (places, mut stop) = (Arc::clone(&self.places), self.stop.clone());
         let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
@@ -390,26 +395,11 @@ fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Re
     )?))
 }
 
-/// Binds the ports that serve nothing but metrics.
-fn bind_scrapes(metrics: &Metrics) -> Result<Vec<control::Scrape>, control::ScrapeError> {
-    let ports = [
-        (
-            &metrics.proxy_port,
-            &metrics.proxy_prefix,
-            "metrics.proxy_port",
-        ),
-        (
-            &metrics.handler_port,
-            &metrics.handler_prefix,
-            "metrics.handler_port",
-        ),
-    ];
-    let wanted = ports
-        .into_iter()
-        .filter_map(|(port, prefix, setting)| Some((port.as_ref()?, prefix, setting)));
-    wanted
-        .map(|(port, prefix, setting)| control::Scrape::bind(port, prefix, setting))
-        .collect()
+/// Tells systemd, where it has started gripd and asked to be told (`NOTIFY_SOCKET`).
+fn tell_systemd(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!("systemd cannot be told (NOTIFY_SOCKET): {error}");
+    }
 }
 
 /// The signals gripd acts on.

@@ -223,33 +223,43 @@ fn the_lines_can_be_switched_off() {
 }
 
 #[test]
-fn a_routes_own_level_decides_for_its_lines() {
-    let (backend, dead) = (Backend::saying("ok"), DeadPort::new());
+fn a_route_may_choose_the_level_of_its_lines() {
+    let backend = holding();
     let start = |level: &str| {
         Gripd::start(|c| {
-            c.route(format!("*,path_beg=/loud,log_level=2 {}", backend.addr))
-                .route(format!("*,path_beg=/soft,log_level=1 {}", backend.addr))
-                .route(format!("*,path_beg=/mute,log_level=0 {}", dead.addr))
+            c.route(format!("*,path_beg=/stream,log_level=1 {}", backend.addr))
+                .route(format!("*,path_beg=/soft,log_level=3 {}", backend.addr))
                 .route(format!("* {}", backend.addr))
                 .set("LOG_FORMAT", "json")
                 .arg("--log-level")
                 .arg(level)
         })
     };
-    let told = |gripd: &Gripd, paths: &[&str]| {
-        for path in ["/soft", "/mute", "/plain", "/loud"] {
+    let told = |gripd: &Gripd, levels: &[(&str, &str)]| {
+        drop(gripd.stream("/stream", "hi\n"));
+        expect(&line(gripd, "hold ends", 0), &json!({"level": "WARN"}));
+        expect(&line(gripd, "request held", 0), &json!({"level": "WARN"}));
+        for path in ["/soft", "/plain", "/plain"] {
             gripd.fetch(path);
         }
-        line(gripd, "request finished", paths.len() - 1);
+        // What comes last shows that nothing else came before it.
+        gripd.signal("TERM");
+        gripd.wait_log("stopped");
         let lines = lines(gripd, "request finished");
-        let found: Vec<_> = lines.iter().map(|line| line["path"].clone()).collect();
-        assert_eq!(found, paths);
-        assert!(!gripd.log().contains("no target could be reached"));
+        let found: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                (
+                    line["path"].as_str().unwrap(),
+                    line["level"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(found, levels);
     };
-    told(&start("info"), &["/plain", "/loud"]);
+    let plain = ("/plain", "INFO");
+    told(&start("info"), &[plain, plain]);
+    told(&start("debug"), &[("/soft", "DEBUG"), plain, plain]);
     // gripd tells where it is at info: the harness reads it there.
-    told(
-        &start("info,gripd::access=off,gripd::forward=off"),
-        &["/loud"],
-    );
+    told(&start("info,gripd::access=warn"), &[]);
 }

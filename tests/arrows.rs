@@ -20,16 +20,28 @@ use tokens::{Token, is_word, tokens};
 
 /// Which rooms each room may name. `cli`, `server`, `lib` and `main` assemble and may name all.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("config", &["grip"]),
-    ("control", &["config", "grip", "http1", "hub", "telemetry"]),
+    ("config", &["grip", "tls"]),
+    (
+        "control",
+        &["config", "grip", "http1", "hub", "telemetry", "tls"],
+    ),
+    ("cross_origin", &[]),
     (
         "forward",
-        &["config", "grip", "routes", "telemetry", "upstream"],
+        &[
+            "config",
+            "cross_origin",
+            "grip",
+            "routes",
+            "telemetry",
+            "upstream",
+        ],
     ),
     (
         "front",
         &[
             "config",
+            "cross_origin",
             "forward",
             "grip",
             "hold",
@@ -43,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "hold",
         &[
             "config",
+            "cross_origin",
             "forward",
             "grip",
             "http1",
@@ -54,11 +67,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http1", &[]),
     (
         "hub",
-        &["config", "grip", "http1", "telemetry", "websocket"],
+        &[
+            "config",
+            "cross_origin",
+            "grip",
+            "http1",
+            "telemetry",
+            "websocket",
+        ],
     ),
     ("listen", &["config", "front", "telemetry"]),
-    ("routes", &["config", "grip"]),
+    ("routes", &["config", "cross_origin", "grip"]),
     ("telemetry", &["config"]),
+    ("tls", &[]),
     ("upstream", &["config", "grip", "routes", "telemetry"]),
     ("websocket", &[]),
 ];
@@ -169,8 +190,8 @@ impl Source {
 
     fn is_pure(&self) -> bool {
         let signature = self.name.starts_with("grip/signature");
-        matches!(self.room(), "grip" | "http1" | "websocket") && !signature
-            || self.name.starts_with("routes/grammar")
+        let pure = ["cross_origin", "grip", "http1", "websocket"];
+        pure.contains(&self.room()) && !signature || self.name.starts_with("routes/grammar")
     }
 
     /// A file of tests by its name (`tests.rs`, `tests/…`, and by custom `…_tests.rs`).

@@ -35,8 +35,8 @@ fn every_fault_has_its_place() {
          websocket_message, websocket_answer\n\
          gripd.toml:6:1: log.level must be error, warn, info, debug, trace, a number from 0 to 4, \
          or a filter such as info,gripd::hub=debug\n\
-         routes:2:3: target with a scheme; allowed: HOST:PORT (without http://), [IPV6]:PORT or \
-         test\n\
+         routes:2:3: target with a scheme; allowed: HOST:PORT (without http://), [IPV6]:PORT, \
+         unix:/PATH or test\n\
          routes:3:1: condition without a target; allowed: CONDITION TARGET, such as \
          `* 127.0.0.1:8000`: every host goes there\n\
          routes:4:3: unknown proto; allowed: proto=http or proto=ws (with TLS: ssl=yes)\n\

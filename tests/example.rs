@@ -23,6 +23,7 @@ fn each_example_is_the_file_of_the_repository() {
         ("routes", "routes.example"),
         ("config", "gripd.example.toml"),
         ("compose", "docker-compose.yml"),
+        ("unit", "examples/systemd/gripd.service"),
         ("settings", "docs/settings.md"),
     ] {
         let kept = fs::read_to_string(root.join(file)).unwrap();

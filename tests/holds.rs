@@ -825,6 +825,29 @@ fn an_answer_without_body_has_none() {
 }
 
 #[test]
+fn a_poll_whose_end_has_no_body_is_held() {
+    let page = |status, channel| {
+        let headers =
+            format!("Grip-Hold: response\r\nGrip-Channel: {channel}\r\nGrip-Timeout: 5\r\n");
+        answer(status, &headers, "")
+    };
+    let (gripd, _backend) = with_pages(vec![
+        ("/empty", page("204 No Content", "e")),
+        ("/known", page("304 Not Modified", "k")),
+        ("/told", page("304 Not Modified", "t")),
+    ]);
+    let [mut empty, mut known, mut told] =
+        ["/empty", "/known", "/told"].map(|path| gripd.get(path));
+    gripd.wait_subscribers("t", "http-response", 1);
+    gripd.answer_polls("t", "news\n");
+    let response = told.response();
+    assert_eq!((response.status(), &*response.text()), (200, "news\n"));
+    // These wait in vain.
+    assert_eq!(empty.head().status(), 204);
+    assert_eq!(known.head().status(), 304);
+}
+
+#[test]
 fn only_what_has_a_form_for_it_answers_a_poll() {
     let (gripd, _backend) = with_pages(vec![]);
     let mut poll = gripd.get("/p");

@@ -178,19 +178,23 @@ fn health_finds_the_port_that_the_server_has() {
     let port = gripd.control.port().to_string();
     let conf = format!("[handler]\npush_in_http_addr=127.0.0.1\npush_in_http_port={port}\n");
     let ways: [&dyn Fn(Setup) -> Setup; 5] = [
-        &|c| c.arg("health").arg(format!("--control={port}")),
-        &|c| image(c, &["health"]).arg(format!("--control={port}")),
+        &|c| {
+            c.arg("health")
+                .arg("--ready")
+                .arg(format!("--control={port}"))
+        },
+        &|c| image(c, &["health", "--ready"]).arg(format!("--control={port}")),
         &|c| {
             image(
                 c.set("CONTROL_HTTP", &format!("0.0.0.0:{port}")),
-                &["health"],
+                &["health", "--ready"],
             )
         },
-        &|c| mounted(image(c, &["health"]), &[("pushpin.conf", &conf)]),
+        &|c| mounted(image(c, &["health", "--ready"]), &[("pushpin.conf", &conf)]),
         // A file that broke since the start is no fault of the server.
         &|c| {
             let broken = format!("nonsense = 1\n[control]\nhttp = {port}\n[routes]\nfile = \"no\"");
-            c.file("gripd.toml", &broken).arg("health")
+            c.file("gripd.toml", &broken).arg("health").arg("--ready")
         },
     ];
     for (index, way) in ways.iter().enumerate() {
@@ -229,7 +233,11 @@ fn health_tells_why_not() {
         (String::new(), 1, "no control port"),
         ("nonsense".into(), 3, "--control: control.http must be"),
     ] {
-        let output = run_to_end(|c| c.arg("health").arg(format!("--control={address}")));
+        let output = run_to_end(|c| {
+            c.arg("health")
+                .arg("--ready")
+                .arg(format!("--control={address}"))
+        });
         assert_eq!(output.status.code(), Some(code), "{}", said_by(&output));
         assert!(said_by(&output).contains(why), "{}", said_by(&output));
     }

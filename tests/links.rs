@@ -122,6 +122,7 @@ fn an_old_client_follows_links_too() {
     client.expect_bytes("hi\n");
     site.hint("a");
     client.expect_bytes("next\n");
+    site.gripd.wait_subscribers("b", "http-stream", 1);
     site.gripd.push("b", "item\n");
     client.expect_bytes("item\n");
     site.hint("b");

@@ -91,8 +91,10 @@ fn holds_subscriptions_and_deliveries_are_counted_by_kind() {
     wait_for(&gripd, "gripd_deliveries_total{kind=\"stream\"}", 3.0);
     wait_for(&gripd, "gripd_deliveries_total{kind=\"response\"}", 1.0);
     gripd.close_streams("of-stream");
+    for stream in &mut streams {
+        stream.expect_last_chunk();
+    }
     drop(socket);
-    drop(streams);
     for (name, value) in [
         ("gripd_holds{kind=\"stream\"}", 0.0),
         ("gripd_holds{kind=\"response\"}", 0.0),

@@ -166,6 +166,9 @@ CHAT = Npm("chat", "ci", CHAT_EXAMPLE / "package.json", CHAT_EXAMPLE / "package-
 CARGO_FUZZ = CargoTool("cargo-fuzz")
 CURL = Debian("curl", "curl")
 PUSHPIN = Debian("pushpin", "pushpin")
+RAILS = Debian("ruby-rails", "rails")
+PUMA = Debian("puma", "puma")
+PHP = Debian("php-cli", "php")
 CHROMIUM = Debian(
     "chromium", "chromium", "chromium-browser", "google-chrome", variable="CHROMIUM"
 )

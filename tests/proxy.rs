@@ -762,6 +762,7 @@ fn a_fresh_connection_that_fails_is_not_tried_again() {
     assert_eq!(backend.asked(), ["GET /"]);
 }
 
+/// Vectors 3 to 6.
 #[test]
 fn the_next_target_is_for_connections_that_fail() {
     let dead = DeadPort::new();

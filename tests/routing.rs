@@ -74,6 +74,7 @@ impl Lines {
     }
 }
 
+/// Vectors 1, 2, 11 to 14, 17 to 19, 24, 26, 28 and 29.
 #[test]
 fn the_best_rule_is_chosen() {
     let lines = Lines::new(&[
@@ -132,6 +133,7 @@ fn the_best_rule_is_chosen() {
     lines.gripd.wait_log("same condition");
 }
 
+/// Vectors 20 to 24.
 #[test]
 fn a_client_may_name_its_route_when_allowed() {
     let lines = Lines::with(
@@ -173,6 +175,7 @@ fn a_client_may_name_its_route_when_allowed() {
     assert!(seen.unwrap().has("Pushpin-Route"));
 }
 
+/// Vectors 32 to 35.
 #[test]
 fn paths_are_rewritten() {
     let lines = Lines::new(&[
@@ -196,6 +199,7 @@ fn paths_are_rewritten() {
     }
 }
 
+/// Vectors 36 and 37.
 #[test]
 fn hosts_are_rewritten() {
     let lines = Lines::new(&[
@@ -212,6 +216,7 @@ fn hosts_are_rewritten() {
     }
 }
 
+/// Vector 38, and a part of 39.
 #[test]
 fn headers_of_the_route_are_set() {
     let lines = Lines::new(&[
@@ -235,6 +240,7 @@ fn headers_of_the_route_are_set() {
     assert_ne!(head.get("Grip-Sig"), Some("mine"));
 }
 
+/// Vector 46.
 #[test]
 fn a_route_without_grip_adds_and_trusts_none_of_it() {
     let lines = Lines::new(&["* A", "*,path_beg=/nogrip,no_grip A"]);
@@ -243,6 +249,7 @@ fn a_route_without_grip_adds_and_trusts_none_of_it() {
     assert!(lines.seen("/", &[]).has("Grip-Sig"));
 }
 
+/// Vector 25.
 #[test]
 fn an_ipv6_target_works() {
     let listener = std::net::TcpListener::bind("[::1]:0").expect("loopback has IPv6");
@@ -267,6 +274,7 @@ fn a_dead_target_is_named_in_debug_of_its_route() {
     assert_eq!(gripd.fetch("/name").status(), 502);
 }
 
+/// Vector 27.
 #[test]
 fn bad_lines_are_left_out_one_by_one() {
     let backend = Backend::saying("ok");
@@ -304,4 +312,37 @@ fn the_test_target_answers_by_itself() {
     gripd.wait_subscribers("test", "http-response", 1);
     gripd.answer_polls("test", "news");
     assert_eq!(poll.response().text(), "news");
+}
+
+#[test]
+fn a_refusal_says_in_debug_what_was_tried() {
+    let lines = Lines::with(
+        &[
+            "exact.test,path_beg=/only B",
+            "other.test,proto=ws A",
+            "here.test,id=here A,untrusted",
+            ",id=onlyid,path_beg=/in B",
+        ],
+        |c| c.debug().set("PROXY_ACCEPT_PUSHPIN_ROUTE", "true"),
+    );
+    for (host, headers, said) in [
+        ("exact.test", &[][..], "tried: exact.test,path_beg=/only"),
+        (
+            "other.test",
+            &[],
+            "(plain HTTP without TLS); tried: other.test,proto=ws",
+        ),
+        (
+            "none.test",
+            &[],
+            "no line names this host, and there is no `*` line",
+        ),
+        ("h.test", &["Pushpin-Route: nope"], "no line has the id"),
+        ("h.test", &["Pushpin-Route: onlyid"], "another path_beg"),
+        ("here.test", &[], "(Route here, target 127.0.0.1:"),
+    ] {
+        let (status, text, _) = lines.ask(host, "/x", headers);
+        assert_eq!(status, 502);
+        assert!(text.contains(said), "{host}: {text}");
+    }
 }

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::write_out;
 use crate::config::{
     Settings, Shown,
-    keys::{self, KEYS, Key},
+    keys::{self, Key},
     quoted,
 };
 
@@ -21,6 +21,8 @@ pub(super) enum Example {
     Config,
     /// A docker-compose.yml.
     Compose,
+    /// A unit file of systemd.
+    Unit,
     /// A page (Markdown) of every setting: type, default, environment variable, flag.
     Settings,
 }
@@ -31,6 +33,7 @@ pub(super) fn run(example: Example) -> ExitCode {
         Example::Routes => include_str!("../../routes.example").to_owned(),
         Example::Config => include_str!("../../gripd.example.toml").to_owned(),
         Example::Compose => include_str!("../../docker-compose.yml").to_owned(),
+        Example::Unit => include_str!("../../examples/systemd/gripd.service").to_owned(),
         Example::Settings => settings_page(),
     };
     write_out(&text).err().unwrap_or(ExitCode::SUCCESS)
@@ -46,7 +49,7 @@ fn settings_page() -> String {
         };
         // Writing into a String cannot fail.
         let _ = write!(page, "\n## {title}\n\n{HEAD}\n");
-        for key in KEYS.iter().filter(|key| key.section == section) {
+        for key in keys::all().filter(|key| key.section == section) {
             let _ = writeln!(page, "{}", row(key));
         }
     }
@@ -90,7 +93,8 @@ shows what is in force and who said so.
 - Flags win over the environment, the environment over the settings file, that over the default.
 - A size is a number of bytes, or one such as `64KiB` or `1MiB`. A time is `500ms`, `2s`, `5m`,
   `1h`, `7d`, or a number of seconds.
-- An address is `PORT`, `ADDRESS:PORT` or `[IPV6]:PORT`.
+- An address is `PORT`, `ADDRESS:PORT` or `[IPV6]:PORT`; for the control port also a socket in the
+  file system: [control.md](control.md).
 - In the environment words of a list are separated by commas, route lines by line ends.
 - Relative paths start at the folder of the file that names them, else at the current folder.
 - `--id N` moves the control port by ten times N.

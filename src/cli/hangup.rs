@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use super::environment;
 use crate::{
-    config::{self, Flags, Settings, keys::KEYS},
+    config::{self, Flags, Settings, keys},
     telemetry::logs::Logs,
 };
 
@@ -66,9 +66,8 @@ impl<'a> Hangup<'a> {
 
 /// Keys that have other values in `found`.
 fn changed(settings: &Settings, found: &Settings) -> Vec<String> {
-    let keys = KEYS.iter();
-    let changed = keys.filter(|key| key.shown(settings) != key.shown(found));
-    changed.map(config::keys::Key::path).collect()
+    let changed = keys::all().filter(|key| key.shown(settings) != key.shown(found));
+    changed.map(keys::Key::path).collect()
 }
 
 const LEVEL: &str = "log.level";

@@ -2,33 +2,28 @@
 //! its own, read with the image's defaults ([`Image`]), so that `image health` and `image check`
 //! see what `image` alone serves.
 //!
-//! It stands where Pushpin's image has an entry script: the leading word `pushpin` is dropped, and
-//! the environment variable `target` becomes a route. Unlike that script it writes no file: the
+//! It stands where Pushpin's image has an entry script: the name of one of Pushpin's programs, or
+//! gripd's own, may come first, and the environment variable `target` becomes a route. Unlike that script it writes no file: the
 //! mounted folder, and all else, may be read-only and owned by anybody.
 
-use std::{
-    ffi::{OsStr, OsString},
-    fs,
-    os::unix::ffi::OsStringExt,
-    path::Path,
-};
+use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt};
 
-use clap::Parser;
-
-use super::Line;
+use super::{line::Line, program::Program};
 use crate::{
     config::{Fault, Flags, Image},
     routes::grammar::parse_line,
 };
 
-/// Takes `image`, and the name of a program behind it, out of a command line. True: it was there.
+/// Takes `image` out of a command line; the name of a program behind it is the one called then.
+/// True: it was there.
 pub(super) fn unwrap(arguments: impl Iterator<Item = OsString>) -> (Vec<OsString>, bool) {
     let mut arguments: Vec<_> = arguments.collect();
     let in_image = arguments.get(1).is_some_and(|word| word == "image");
     if in_image {
         arguments.remove(1);
-        if arguments.get(1).is_some_and(|word| is_program(word)) {
-            arguments.remove(1);
+        let next = arguments.get(1);
+        if next.is_some_and(|word| Program::named(word).is_some()) {
+            arguments.remove(0);
         }
     }
     (arguments, in_image)
@@ -53,14 +48,8 @@ pub(super) fn adopt(flags: &mut Flags) {
 fn server(line: &[u8]) -> Option<Flags> {
     let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
     let (arguments, in_image) = unwrap(words.map(|word| OsString::from_vec(word.to_vec())));
-    let line = Line::try_parse_from(arguments).ok().filter(|_| in_image)?;
-    Some(line.sources.flags())
-}
-
-/// `pushpin` or `gripd`, with or without a folder: how a container's command may begin.
-fn is_program(word: &OsStr) -> bool {
-    let name = Path::new(word).file_name();
-    name.is_some_and(|name| name == "pushpin" || name == "gripd")
+    let mut line = Line::read(arguments).ok().filter(|_| in_image)?;
+    line.take_flags().ok()
 }
 
 /// What the image adds. `target` is the environment variable: `HOST:PORT`, with options behind
@@ -108,14 +97,23 @@ mod tests {
             ("gripd image", "gripd", true),
             (
                 "gripd image pushpin --merge-output",
-                "gripd --merge-output",
+                "pushpin --merge-output",
                 true,
             ),
-            ("gripd image /usr/bin/pushpin --id 1", "gripd --id 1", true),
+            (
+                "gripd image /usr/bin/pushpin --id 1",
+                "/usr/bin/pushpin --id 1",
+                true,
+            ),
             ("gripd image gripd check", "gripd check", true),
             ("gripd image --route pushpin", "gripd --route pushpin", true),
             ("gripd image health", "gripd health", true),
-            ("gripd image pushpin pushpin", "gripd pushpin", true),
+            ("gripd image pushpin pushpin", "pushpin pushpin", true),
+            (
+                "gripd image pushpin-publish a b",
+                "pushpin-publish a b",
+                true,
+            ),
             ("gripd pushpin", "gripd pushpin", false),
             ("gripd --config image", "gripd --config image", false),
             ("gripd", "gripd", false),

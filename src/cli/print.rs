@@ -6,13 +6,10 @@ use std::fmt::Write as _;
 use crate::{
     config::{
         Examined, Settings, Shown,
-        keys::{self, KEYS, Key},
+        keys::{self, Key},
         quoted,
     },
-    routes::{
-        grammar::{masked, parse_line},
-        table::Table,
-    },
+    routes::{grammar::masked, table::Table},
 };
 
 /// The whole text. `files`: what was read. `table`: the routes, if they could be read.
@@ -28,7 +25,7 @@ pub(super) fn page(examined: &Examined, files: &str, table: Option<&Table>) -> S
             // Writing into a String cannot fail.
             let _ = writeln!(page, "\n[{section}]");
         }
-        for key in KEYS.iter().filter(|key| key.section == section) {
+        for key in keys::all().filter(|key| key.section == section) {
             page += &entry(key, &settings, examined.origins.get(&key.path()));
         }
     }
@@ -64,17 +61,9 @@ fn list_item(line: &str) -> String {
 
 /// The lines in force, by their numbers in the file.
 fn routes(table: &Table) -> String {
-    let mut left = table.routes().iter();
-    let mut next = left.next();
     let mut text = format!("\n# Routes in force: {}\n", table.routes().len());
-    let source = table.text().trim_start_matches('\u{feff}');
-    for (index, line) in source.lines().enumerate() {
-        // A line left out has a fault, or the condition of one above: it is never the next one.
-        let route = parse_line(line).ok().flatten().map(|parsed| parsed.route);
-        if route.is_some() && route.as_ref() == next.map(AsRef::as_ref) {
-            text += &comment(&format!("{:>5}: {}", index + 1, masked(line).0));
-            next = left.next();
-        }
+    for (number, line, _) in table.lines() {
+        text += &comment(&format!("{number:>5}: {}", masked(line).0));
     }
     text
 }
@@ -100,7 +89,9 @@ http = ["*:81", "127.0.0.1:82"]
 backlog = 7
 [control]
 private_hosts = true
-http = [6000, 6001]
+http = [6000, 6001, "unix:s.sock?mode=600&user=1&group=g"]
+public_metrics = true
+insecure = true
 hosts = ["a", "b"]
 max_head = "2KiB"
 max_body = 3001
@@ -113,11 +104,14 @@ debug = true
 auto_cross_origin = true
 accept_x_forwarded_protocol = true
 set_x_forwarded_protocol = true
+trusted_proxies = "10.0.0.0/8, ::1"
+set_forwarded = true
 x_forwarded_for = "truncate:2,append"
 x_forwarded_for_trusted = "append"
 orig_headers_need_mark = "A, B"
 accept_pushpin_route = true
 cdn_loop = "a \"b\" \\ 'c' ü"
+ca_file = "ca.pem"
 [grip]
 publish_rate = 7
 publish_burst = 8
@@ -152,6 +146,9 @@ idle_upstream = 0
 [timeouts]
 send = "61s"
 connect = 1.5
+target_wait = "7s"
+target_rest = "8s"
+target_check = "9s"
 response = "2h"
 idle = "3d"
 request_head = "119s"
@@ -185,6 +182,8 @@ handler_prefix = "b_"
         let name = format!("gripd-print-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
+        let authority = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        fs::write(folder.join("ca.pem"), authority.cert.pem()).unwrap();
         let read = |text: &str| {
             fs::write(folder.join("gripd.toml"), text).unwrap();
             let flags = Flags {
@@ -198,13 +197,18 @@ handler_prefix = "b_"
         fs::remove_dir_all(&folder).unwrap();
         assert!(before.faults.is_empty(), "{:?}", before.faults);
         assert!(after.faults.is_empty(), "{:?}", after.faults);
-        let left: Vec<_> = KEYS
-            .iter()
+        let left: Vec<_> = keys::all()
             .filter(|key| key.shown(&before.settings) == key.shown(&Settings::default()))
             .map(Key::path)
             .collect();
-        // Empty is its default; full, it would be hidden.
-        assert_eq!(left, ["grip.upstream_key"]);
+        // Empty is their default; full, they or what they need beside them would be hidden.
+        let hidden = ["token", "jwt_iss", "jwt_key", "user", "password"];
+        // And these want files that are sound.
+        let files = ["tls_cert", "tls_key"];
+        let control = hidden.into_iter().chain(files);
+        let mut expected: Vec<_> = control.map(|name| format!("control.{name}")).collect();
+        expected.push("grip.upstream_key".into());
+        assert_eq!(left, expected);
         let [before, after] = [before, after].map(|examined| format!("{:?}", examined.settings));
         assert_eq!(before, after);
     }

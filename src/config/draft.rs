@@ -1,5 +1,7 @@
 //! Settings while they are put together: who named which key, and what was wrong.
 
+mod checks;
+
 use std::{
     collections::HashMap,
     fs::File,
@@ -13,7 +15,6 @@ use super::{
     keys::{self, Key},
     value::{self, Value},
 };
-use crate::grip::signature::{Signer, Verifier};
 
 /// Where something was said.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +200,7 @@ impl Draft {
         self.choose_routes(routes);
         self.settings.routes.welcome =
             self.files.is_empty() && self.settings.routes == RouteSource::default();
-        self.check_keys();
+        self.check();
     }
 
     fn rank(&self, path: &str) -> Option<Rank> {
@@ -287,63 +288,26 @@ impl Draft {
         }
     }
 
-    /// A key that cannot be used must be known before anything is served.
-    fn check_keys(&mut self) {
-        let grip = &self.settings.grip;
-        // Routes may name the issuer that the settings lack, so the key is tried with any.
-        if let Err(error) = Signer::new("gripd", &grip.sig_key.0, &grip.key_dir) {
-            let message = format!("grip.sig_key: {error}; allowed: {SIG_KEY}");
-            self.fault_of("grip.sig_key", message);
-        }
-        self.warn_of_the_known_key();
-        let grip = &self.settings.grip;
-        if let Err(error) = Verifier::new(&grip.upstream_key.0, &grip.key_dir) {
-            let message = format!("grip.upstream_key: {error}; allowed: {UPSTREAM_KEY}");
-            self.fault_of("grip.upstream_key", message);
-        }
+    /// Notes an error of a key, at the place that named it.
+    fn fault_of(&mut self, path: &str, message: String) {
+        self.note(Severity::Error, path, message);
     }
 
-    /// A key nobody named is told at the start anyway; who wrote it down should hear of it, too.
-    fn warn_of_the_known_key(&mut self) {
-        let (grip, known) = (&self.settings.grip, Settings::default().grip.sig_key);
-        let Some(named) = self.named.get("grip.sig_key") else {
-            return;
-        };
-        if grip.sig_key != known || grip.sig_iss.is_empty() {
-            return;
-        }
-        let key = match named.key.as_str() {
-            "" => "grip.sig_key",
-            key => key,
-        };
-        let message = format!(
-            "{key} is `{}`, the key everybody knows: anybody can forge Grip-Sig towards a backend \
-             that trusts it; set {key} to a secret of your own, here and in the backend",
-            known.0
-        );
-        let fault = named.fault.clone();
-        let severity = Severity::Warning;
+    /// Notes a warning of a key, at the place that named it.
+    fn warning_of(&mut self, path: &str, message: String) {
+        self.note(Severity::Warning, path, message);
+    }
+
+    fn note(&mut self, severity: Severity, path: &str, message: String) {
+        let place = self.named.get(path).map(|named| named.fault.clone());
+        let fault = place.unwrap_or_else(|| Fault::error("settings", ""));
         self.faults.push(Fault {
             severity,
             message,
             ..fault
         });
     }
-
-    /// Notes an error of a key, at the place that named it.
-    fn fault_of(&mut self, path: &str, message: String) {
-        let place = self.named.get(path).map(|named| named.fault.clone());
-        let fault = place.unwrap_or_else(|| Fault::error("settings", ""));
-        self.faults.push(Fault { message, ..fault });
-    }
 }
-
-/// What a signing key may be.
-const SIG_KEY: &str = "text, base64:... or file:... (a PEM private key, EC P-256 or RSA, or hex)";
-
-/// What a verifying key may be.
-const UPSTREAM_KEY: &str =
-    "text, base64:... or file:... (a PEM public key, EC P-256 or RSA, or hex)";
 
 /// What to name when several sources could be meant.
 fn origin(config: Option<&Path>) -> String {

@@ -5,9 +5,12 @@ mod table;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-pub use self::table::KEYS;
+use ipnet::IpNet;
+
+use self::table::SECTIONS;
 use super::{
-    ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
+    Control, ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol,
+    Settings,
 };
 
 /// One key of the tree.
@@ -44,13 +47,16 @@ pub(super) enum Slot {
     /// A port of its own for metrics.
     Metrics(fn(&mut Settings) -> &mut Option<MetricsPort>),
     Format(fn(&mut Settings) -> &mut LogFormat),
-    /// Addresses; whether only ports were named, so that the addresses are still gripd's choice;
-    /// whether a bare port means loopback (true) or every address.
+    /// Addresses; whether only ports were named, so that the addresses are still gripd's choice.
+    /// A bare port means every address.
     Addresses(
         fn(&mut Settings) -> &mut Vec<SocketAddr>,
         fn(&mut Settings) -> &mut bool,
-        bool,
     ),
+    /// Ranges of addresses.
+    Networks(fn(&mut Settings) -> &mut Vec<IpNet>),
+    /// Addresses and unix sockets of the control port. A bare port means loopback.
+    Control(fn(&mut Settings) -> &mut Control),
     /// Words, separated by commas.
     Words(fn(&mut Settings) -> &mut Vec<String>),
     /// Lines, separated by line ends.
@@ -81,21 +87,25 @@ impl Key {
     }
 }
 
+/// Every key, section by section.
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().copied().flatten()
+}
+
 /// The key `section.name`.
 pub fn find(path: &str) -> Option<&'static Key> {
     let (section, name) = path.split_once('.').unwrap_or(("", path));
-    KEYS.iter()
-        .find(|key| key.section == section && key.name == name)
+    all().find(|key| key.section == section && key.name == name)
 }
 
 /// The key that a flag sets.
 pub fn of_flag(flag: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.flags.contains(&flag))
+    all().find(|key| key.flags.contains(&flag))
 }
 
 /// Every section name, without the top level.
 pub fn sections() -> Vec<&'static str> {
-    let mut names: Vec<_> = KEYS.iter().map(|key| key.section).collect();
+    let mut names: Vec<_> = all().map(|key| key.section).collect();
     names.dedup();
     names.retain(|name| !name.is_empty());
     names

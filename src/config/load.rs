@@ -28,8 +28,10 @@ pub struct Flags {
     pub routes: Vec<String>,
     /// `--port [ADDR:]PORT`.
     pub port: Option<String>,
-    /// `--control [ADDR:]PORT`.
+    /// `--control`: addresses and unix sockets.
     pub control: Option<String>,
+    /// `--control-insecure`.
+    pub control_insecure: bool,
     /// `--log-level`.
     pub log_level: Option<String>,
     /// `--verbose`: level debug.
@@ -226,14 +228,13 @@ fn read_file(draft: &mut Draft, path: &Path) {
 fn read_flags(draft: &mut Draft, flags: &Flags) {
     let base = Path::new("");
     let one = |text: &Option<String>| text.clone().map(Value::One);
+    let said = |flag: bool, value: &str| flag.then(|| Value::One(value.into()));
     let routes = (!flags.routes.is_empty()).then(|| Value::Many(flags.routes.clone()));
     for (flag, value) in [
         ("--port", one(&flags.port)),
         ("--control", one(&flags.control)),
-        (
-            "--verbose",
-            flags.verbose.then(|| Value::One("debug".into())),
-        ),
+        ("--control-insecure", said(flags.control_insecure, "true")),
+        ("--verbose", said(flags.verbose, "debug")),
         ("--log-level", one(&flags.log_level)),
         ("--logfile", one(&flags.log_file)),
         (

@@ -2,6 +2,7 @@
 //! and that everything else reads. Name, type, unit, default and meaning stand here and nowhere
 //! else.
 
+mod control;
 mod draft;
 mod fault;
 mod find;
@@ -15,10 +16,14 @@ mod value;
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
+
 pub use self::{
+    control::{Control, UnixSocket},
     fault::{Fault, Severity},
     load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
     show::{Shown, quoted},
+    value::{duration, size},
 };
 
 pub use crate::grip::overflow::OnOverflow;
@@ -62,27 +67,6 @@ pub struct Listen {
     pub http_is_default: bool,
 }
 
-/// The control port.
-#[derive(Clone, Debug)]
-pub struct Control {
-    /// Addresses. Default `127.0.0.1:5561` and `[::1]:5561`. Empty: no control port.
-    pub http: Vec<SocketAddr>,
-    /// True while nobody named an address (a bare port names none): then a machine without IPv6
-    /// is no error.
-    pub http_is_default: bool,
-    /// Names, beside loopback and addresses, under which the port may be asked for (`Host`).
-    pub hosts: Vec<String>,
-    /// Also names that nobody can hold in the public DNS: those without a dot, and those below
-    /// `.internal` and `.local`. Default false; true in the container image.
-    pub private_hosts: bool,
-    /// Most bytes of a request's head. Default 10,000.
-    pub max_head: usize,
-    /// Most bytes of a request's body. Default 1,000,000.
-    pub max_body: usize,
-    /// Most connections at once. Default 1,024.
-    pub max_connections: usize,
-}
-
 /// Where routes come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteSource {
@@ -112,6 +96,12 @@ pub struct Proxy {
     pub accept_x_forwarded_protocol: bool,
     /// Tell backends the client's protocol when it is TLS.
     pub set_x_forwarded_protocol: SetForwardedProtocol,
+    /// Where proxies in front of gripd are. When there are any, only what comes from them may say
+    /// who the client is; the headers by which others say it are removed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Tell backends of the client in `Forwarded` (RFC 7239), too. Default false: it is passed on
+    /// as it came.
+    pub set_forwarded: bool,
     /// What becomes of `X-Forwarded-For`.
     pub x_forwarded_for: ForwardedFor,
     /// The same for trusted clients.
@@ -122,6 +112,8 @@ pub struct Proxy {
     pub accept_pushpin_route: bool,
     /// Added to `CDN-Loop`; empty: not added.
     pub cdn_loop: String,
+    /// Certificates (PEM) of authorities that TLS backends may have beside the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `set_x_forwarded_protocol`.
@@ -223,6 +215,13 @@ pub struct Limits {
 pub struct Timeouts {
     /// Until a target accepts a connection. Default 10 s.
     pub connect: Duration,
+    /// How long a request waits for a target that has its `max_connections`. Default 5 s.
+    pub target_wait: Duration,
+    /// How long a target that could not be connected to is asked last, on routes with `balance` or
+    /// `check`. Default 10 s.
+    pub target_rest: Duration,
+    /// Between two active checks of a target (`check`), and the most that one may take. Default 5 s.
+    pub target_check: Duration,
     /// Until a backend's response head is there. Default 1,800 s.
     pub response: Duration,
     /// Between two pieces of a backend's body, or of a client's. Default 1,800 s.
@@ -336,20 +335,6 @@ impl Default for Listen {
     }
 }
 
-impl Default for Control {
-    fn default() -> Self {
-        Self {
-            http: both_families(true, 5561),
-            http_is_default: true,
-            hosts: Vec::new(),
-            private_hosts: false,
-            max_head: 10_000,
-            max_body: 1_000_000,
-            max_connections: 1024,
-        }
-    }
-}
-
 impl Default for Grip {
     fn default() -> Self {
         Self {
@@ -398,6 +383,9 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            target_wait: Duration::from_secs(5),
+            target_rest: Duration::from_secs(10),
+            target_check: Duration::from_secs(5),
             response: Duration::from_mins(30),
             idle: Duration::from_mins(30),
             request_head: Duration::from_secs(30),

@@ -9,8 +9,7 @@ use toml::{
 
 use super::{
     draft::{Draft, Place, Rank, folder_of},
-    keys::{self, KEYS},
-    pushpin_conf,
+    keys, pushpin_conf,
     value::Value,
 };
 
@@ -89,7 +88,7 @@ pub(super) fn read_environment(
     ours.sort();
     for (name, value) in ours {
         let place = Place::whole(&name);
-        if let Some(key) = KEYS.iter().find(|key| key.variable() == name) {
+        if let Some(key) = keys::all().find(|key| key.variable() == name) {
             draft.set(
                 key,
                 &Value::One(value),
@@ -122,8 +121,7 @@ fn unknown(path: &str) -> String {
             elsewhere.join(" or ")
         );
     }
-    let names: Vec<_> = KEYS
-        .iter()
+    let names: Vec<_> = keys::all()
         .filter(|key| key.section == section)
         .map(|key| key.name)
         .collect();
@@ -145,7 +143,7 @@ fn unknown(path: &str) -> String {
 fn elsewhere(name: &str) -> Vec<String> {
     let flag = format!("--{}", name.replace('_', "-"));
     let pushpin = pushpin_conf::path_of(name);
-    KEYS.iter()
+    keys::all()
         .filter(|key| {
             key.name == name
                 || key.flags.contains(&flag.as_str())

@@ -2,11 +2,14 @@
 //! Every value is written as `value` reads it; what is secret is handed out apart, so that nobody
 //! prints it by mistake.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use super::{
     ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
-    keys::{KEYS, Key, Slot},
+    keys::{self, Key, Slot},
     pushpin_conf,
     value::{IPC, duration_text, size_text},
 };
@@ -50,9 +53,16 @@ impl Key {
                 LogFormat::Json => "json",
             }),
             Slot::Folder(at) => path(at(settings)),
-            Slot::Addresses(at, is_default, _) => {
+            Slot::Addresses(at, is_default) => {
                 let only_ports = *is_default(settings);
                 list(addresses(at(settings), only_ports))
+            }
+            Slot::Networks(at) => list(at(settings).iter().map(ToString::to_string).collect()),
+            Slot::Control(at) => {
+                let control = at(settings);
+                let mut words = addresses(&control.http, control.http_is_default);
+                words.extend(control.unix.iter().map(ToString::to_string));
+                list(words)
             }
             Slot::Words(at) => list(at(settings).clone()),
             Slot::Overflow(at) => quoted(at(settings).name()),
@@ -88,6 +98,8 @@ impl Key {
             Slot::Metrics(_) => "`PORT`, `ADDR:PORT` or `ipc://PATH`".into(),
             Slot::Format(_) => "`text` or `json`".into(),
             Slot::Addresses(..) => "list of addresses".into(),
+            Slot::Networks(_) => "list of address ranges".into(),
+            Slot::Control(_) => "list of addresses and `unix:PATH`".into(),
             Slot::Words(_) => "list of words".into(),
             Slot::Lines(_) => "list of route lines".into(),
             Slot::Overflow(_) => OnOverflow::NAMES.map(|name| format!("`{name}`")).join(", "),
@@ -106,23 +118,32 @@ impl Settings {
     /// The same with paths that mean the same wherever they are read from.
     #[must_use]
     pub fn with_absolute_paths(mut self) -> Self {
-        for key in KEYS {
-            let path = match key.slot {
-                Slot::File(at) | Slot::AnyFolder(at) => at(&mut self).as_mut(),
-                Slot::Metrics(at) => match at(&mut self) {
-                    Some(MetricsPort::Unix(path)) => Some(path),
-                    _ => None,
-                },
-                Slot::Folder(at) => Some(at(&mut self)),
-                _ => None,
-            };
-            if let Some(path) = path
-                && let Ok(absolute) = std::path::absolute(&*path)
-            {
-                *path = absolute;
+        for key in keys::all() {
+            match key.slot {
+                Slot::File(at) | Slot::AnyFolder(at) => {
+                    at(&mut self).iter_mut().for_each(make_absolute);
+                }
+                Slot::Folder(at) => make_absolute(at(&mut self)),
+                Slot::Metrics(at) => {
+                    if let Some(MetricsPort::Unix(path)) = at(&mut self) {
+                        make_absolute(path);
+                    }
+                }
+                Slot::Control(at) => {
+                    for socket in &mut at(&mut self).unix {
+                        make_absolute(&mut socket.path);
+                    }
+                }
+                _ => {}
             }
         }
         self
+    }
+}
+
+fn make_absolute(path: &mut PathBuf) {
+    if let Ok(absolute) = std::path::absolute(&*path) {
+        *path = absolute;
     }
 }
 

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod control;
 mod pushpin;
 
 /// A folder of its own, removed at the end.
@@ -100,7 +101,7 @@ fn each_source_wins_over_the_one_before() {
 
 #[test]
 fn every_key_can_be_set_from_the_environment() {
-    for key in keys::KEYS {
+    for key in keys::all() {
         // Impossible for every kind but free text: the name was understood when it is refused.
         let pairs = [(key.variable(), "\u{1}".to_owned())];
         let result = load(&bare(), pairs.into_iter());
@@ -148,7 +149,7 @@ fn the_example_holds_every_key_at_its_default() {
         format!("{settings:?}"),
         format!("{:?}", Settings::default())
     );
-    for key in keys::KEYS {
+    for key in keys::all() {
         assert!(
             example.contains(&format!("\n#{} = ", key.name)),
             "{}",
@@ -307,8 +308,9 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
             "gripd.toml:8:1: unknown key proxy.http_port; did you mean http in [listen]?",
             "gripd.toml:9:1: unknown key proxy.workers; allowed in [proxy]: debug, \
              auto_cross_origin, accept_x_forwarded_protocol, set_x_forwarded_protocol, \
+             trusted_proxies, set_forwarded, \
              x_forwarded_for, x_forwarded_for_trusted, orig_headers_need_mark, \
-             accept_pushpin_route, cdn_loop",
+             accept_pushpin_route, cdn_loop, ca_file",
             "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \
              [section]?",
             "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [control], [routes], \
@@ -480,7 +482,7 @@ fn durations_and_sizes() {
         ("1y", None),
         ("s", None),
     ] {
-        assert_eq!(value::duration(text), expected, "{text:?}");
+        assert_eq!(duration(text), expected, "{text:?}");
     }
     for (text, expected) in [
         ("64KiB", Some(65_536)),
@@ -491,7 +493,7 @@ fn durations_and_sizes() {
         ("1.5MiB", None),
         ("99999999999GiB", None),
     ] {
-        assert_eq!(value::size(text), expected, "{text:?}");
+        assert_eq!(size(text), expected, "{text:?}");
     }
 }
 
@@ -501,10 +503,10 @@ proptest! {
         // The nanosecond is the unit of a Duration; a week holds fewer of them than a float's 2^53.
         for unit in [1, 1_000_000, 1_000_000_000] {
             let time = Duration::from_nanos(nanos / unit * unit);
-            prop_assert_eq!(value::duration(&value::duration_text(time)), Some(time));
+            prop_assert_eq!(duration(&value::duration_text(time)), Some(time));
         }
         for bytes in [bytes, bytes >> 10 << 10, bytes >> 30 << 30] {
-            prop_assert_eq!(value::size(&value::size_text(bytes)), Some(bytes));
+            prop_assert_eq!(size(&value::size_text(bytes)), Some(bytes));
         }
     }
 }

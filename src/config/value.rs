@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
 use super::{
     ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
-    keys::Slot,
+    UnixSocket, keys::Slot,
 };
 
 /// What a source says about one key.
@@ -34,10 +36,23 @@ pub(super) fn store(
     base: &Path,
 ) -> Result<(), String> {
     match slot {
-        Slot::Addresses(at, is_default, loopback) => {
-            let (addresses, bare_ports) = addresses(&value.words(), loopback)?;
+        Slot::Addresses(at, is_default) => {
+            let (addresses, bare_ports) = addresses(&value.words(), false)?;
             *at(settings) = addresses;
             *is_default(settings) = bare_ports;
+        }
+        Slot::Networks(at) => *at(settings) = networks(&value.words())?,
+        Slot::Control(at) => {
+            let is_unix = |word: &String| word.starts_with(UNIX);
+            let (unix, http): (Vec<_>, Vec<_>) = value.words().into_iter().partition(is_unix);
+            let unix = unix
+                .iter()
+                .map(|word| UnixSocket::parse(&word[UNIX.len()..], base));
+            let unix = unix.collect::<Result<_, _>>()?;
+            let (http, bare_ports) =
+                addresses(&http, true).map_err(|allowed| allowed + ", or unix:PATH")?;
+            let control = at(settings);
+            (control.unix, control.http, control.http_is_default) = (unix, http, bare_ports);
         }
         Slot::Words(at) => *at(settings) = value.words(),
         Slot::Lines(at) => *at(settings) = value.lines(),
@@ -81,7 +96,12 @@ fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Re
         Slot::Format(at) => *at(settings) = format(text)?,
         Slot::Overflow(at) => *at(settings) = overflow(text)?,
         Slot::Protocol(at) => *at(settings) = protocol(text)?,
-        Slot::Addresses(..) | Slot::Words(_) | Slot::Lines(_) | Slot::Forwarded(_) => {}
+        Slot::Addresses(..)
+        | Slot::Networks(_)
+        | Slot::Control(_)
+        | Slot::Words(_)
+        | Slot::Lines(_)
+        | Slot::Forwarded(_) => {}
     }
     Ok(())
 }
@@ -123,6 +143,17 @@ impl Value {
     }
 }
 
+/// `10.0.0.0/8`, `fd00::/8`, or a single address.
+fn networks(words: &[String]) -> Result<Vec<IpNet>, String> {
+    let network = |word: &String| {
+        let single = || word.parse().ok().map(|ip: IpAddr| IpNet::from(ip));
+        word.parse().ok().or_else(single).ok_or_else(|| {
+            format!("{word} is no range of addresses such as 10.0.0.0/8 or fd00::/8")
+        })
+    };
+    words.iter().map(network).collect()
+}
+
 fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" | "yes" | "on" | "1" => Ok(true),
@@ -142,8 +173,8 @@ fn number<T: Copy + FromStr + PartialOrd + Display>(
         .ok_or_else(|| format!("must be a whole number from {least} to {most}"))
 }
 
-/// `500ms`, `2s`, `5m`, `1h`, `1d`, or a number of seconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// Reads a time: `500ms`, `2s`, `5m`, `1h`, `1d`, or a number of seconds.
+pub fn duration(text: &str) -> Option<Duration> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -159,8 +190,8 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * unit).ok()
 }
 
-/// `64KiB`, `1MiB`, `2GiB`, `10kB`, or a number of bytes.
-pub(super) fn size(text: &str) -> Option<u64> {
+/// Reads a size: `64KiB`, `1MiB`, `2GiB`, `10kB`, or a number of bytes.
+pub fn size(text: &str) -> Option<u64> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
@@ -307,6 +338,8 @@ fn host_and_port(word: &str) -> (&str, &str) {
     }
 }
 
+/// What a socket in the file system begins with.
+const UNIX: &str = "unix:";
 const FORWARDED_FOR: &str = "must be a list of truncate:N and append, or empty";
 const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or \
                        127.0.0.1:7999 (no name of a host, PORT from 0 to 65535)";

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::SystemTime};
 
-use super::{fault::Fault, guard::Foreign};
+use super::{credentials::Denied, fault::Fault, guard::Foreign};
 use crate::{
     grip::status::reason,
     http1::{
@@ -17,8 +17,8 @@ use crate::{
 pub(super) struct Answer {
     status: u16,
     kind: &'static str,
-    /// One more header.
-    extra: Option<(&'static str, Cow<'static, str>)>,
+    /// More headers.
+    extra: Vec<(&'static str, Cow<'static, str>)>,
     body: String,
 }
 
@@ -45,7 +45,7 @@ impl Answer {
         Self {
             status,
             kind: TEXT,
-            extra: None,
+            extra: Vec::new(),
             body,
         }
     }
@@ -63,17 +63,15 @@ impl Answer {
         Self {
             status: 200,
             kind: METRICS,
-            extra: None,
+            extra: Vec::new(),
             body: page,
         }
     }
 
     /// The same with one more header.
-    pub(super) fn with(self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            extra: Some((name, value.into())),
-            ..self
-        }
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.extra.push((name, value.into()));
+        self
     }
 
     /// Its status code.
@@ -119,9 +117,17 @@ impl From<Fault> for Answer {
     }
 }
 
-impl From<&Foreign> for Answer {
-    fn from(foreign: &Foreign) -> Self {
+impl From<Foreign> for Answer {
+    fn from(foreign: Foreign) -> Self {
         Self::text(403, foreign.to_string())
+    }
+}
+
+impl From<Denied> for Answer {
+    fn from(denied: Denied) -> Self {
+        let answer = Self::text(401, denied.to_string());
+        let challenges = denied.challenges();
+        challenges.fold(answer, |answer, how| answer.with("WWW-Authenticate", how))
     }
 }
 

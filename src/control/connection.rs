@@ -5,15 +5,14 @@
 //! and every fault gets a sentence. So the gate and a loop are all that is needed.
 
 use std::{
-    io,
-    net::SocketAddr,
-    time::{Duration, SystemTime},
+    future::poll_fn,
+    pin::pin,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::{Buf, BytesMut};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -21,9 +20,11 @@ use super::{
     Context,
     answer::{Answer, Manner},
     api,
+    credentials::Pass,
     fault::Fault,
     guard,
     head::Head,
+    listener::Peer,
 };
 use crate::{
     http1::gate::{self, BodyScan, Framing, Version, scan_head_from},
@@ -31,35 +32,34 @@ use crate::{
 };
 
 /// Serves a connection to its end.
-pub(super) async fn run(stream: TcpStream, peer: SocketAddr, context: &Context) {
-    let mut connection = Connection {
-        stream,
-        peer,
-        buf: BytesMut::new(),
-        context,
-    };
+pub(super) async fn run<S>(stream: S, peer: Peer, context: &Context)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = Connection::new(stream, peer, context);
     let mut patience = context.settings.timeouts.request_head;
     loop {
         match connection.exchange(patience).await {
             Ok(true) => patience = context.settings.timeouts.keep_alive,
             Ok(false) => break,
             Err(End::Gone) => return,
-            Err(End::Fault(fault)) => {
-                let answer = Answer::from(fault);
-                connection.log_refusal(&answer);
-                if connection.write(&answer, LAST).await.is_err() {
-                    return;
-                }
-                break;
-            }
+            Err(End::Fault(fault)) => return connection.refuse(fault).await,
         }
     }
     connection.linger().await;
 }
 
-struct Connection<'a> {
-    stream: TcpStream,
-    peer: SocketAddr,
+/// Ends a connection before its first request.
+pub(super) async fn refuse<S>(stream: S, peer: Peer, context: &Context, fault: Fault)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Connection::new(stream, peer, context).refuse(fault).await;
+}
+
+struct Connection<'a, S> {
+    stream: S,
+    peer: Peer,
     /// What has been read and not used: at most a head and one reading more.
     buf: BytesMut,
     context: &'a Context,
@@ -89,20 +89,28 @@ const LAST: Manner = Manner {
 /// Bytes read at once.
 const READ: usize = 8 << 10;
 
-impl Connection<'_> {
+impl<'a, S: AsyncRead + AsyncWrite + Unpin> Connection<'a, S> {
+    fn new(stream: S, peer: Peer, context: &'a Context) -> Self {
+        Self {
+            stream,
+            peer,
+            buf: BytesMut::new(),
+            context,
+        }
+    }
+
     /// One request and its answer. True: the connection may be used again. `patience` is how long
     /// the first byte may take.
     async fn exchange(&mut self, patience: Duration) -> Result<bool, End> {
         let (facts, bytes) = self.read_head(patience).await?;
         let head = Head::read(&bytes);
-        if facts.framing == Framing::None && head.wants_length() {
-            return Err(Fault::LengthRequired.into());
-        }
-        if let Err(foreign) = guard::check(&head, &self.context.settings.control) {
-            let answer = Answer::from(&foreign);
-            self.log_foreign(&answer);
+        if let Err(answer) = self.admit(&head) {
+            self.log_kept_out(&answer);
             self.write(&answer, manner(&facts, false)).await?;
             return Ok(false);
+        }
+        if facts.framing == Framing::None && head.wants_length() {
+            return Err(Fault::LengthRequired.into());
         }
         let body = self.read_body(&facts).await?;
         let answer = api::answer(&head, body, self.context).await;
@@ -112,6 +120,21 @@ impl Connection<'_> {
         let keep_alive = facts.keep_alive && self.context.has_room();
         self.write(&answer, manner(&facts, keep_alive)).await?;
         Ok(keep_alive)
+    }
+
+    /// Judges who asks, before a byte of the body is read.
+    ///
+    /// # Errors
+    /// They may not: the answer that says why.
+    fn admit(&self, head: &Head<'_>) -> Result<(), Answer> {
+        guard::check_page(head)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs();
+        let pass = self.context.credentials.judge(head, now)?;
+        if let (Pass::Anybody, Peer::Tcp(_)) = (pass, self.peer) {
+            guard::check_name(head, &self.context.settings.control)?;
+        }
+        Ok(())
     }
 
     /// The next head: what the gate tells about it, and its bytes.
@@ -130,20 +153,17 @@ impl Connection<'_> {
         if !self.buf.is_empty() {
             return Ok(());
         }
-        self.buf = BytesMut::new();
-        let first = async {
-            loop {
-                self.stream.readable().await?;
-                self.buf.reserve(READ);
-                match self.stream.try_read_buf(&mut self.buf) {
-                    // What was noted as readable may have been read already.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.buf = BytesMut::new();
-                    }
-                    done => return done,
-                }
-            }
-        };
+        let first = poll_fn(|context| {
+            let mut buf = BytesMut::with_capacity(READ);
+            let read = pin!(self.stream.read_buf(&mut buf)).poll(context);
+            // Nothing has come: the buffer goes, and another is made for what wakes us.
+            self.buf = if read.is_ready() {
+                buf
+            } else {
+                BytesMut::new()
+            };
+            read
+        });
         match timeout(patience, first).await {
             Ok(Ok(1..)) => Ok(()),
             _ => Err(End::Gone),
@@ -190,12 +210,26 @@ impl Connection<'_> {
         }
     }
 
+    /// Tells what cannot be served, and ends.
+    async fn refuse(mut self, fault: Fault) {
+        let answer = Answer::from(fault);
+        self.log_refusal(&answer);
+        if self.write(&answer, LAST).await.is_ok() {
+            self.linger().await;
+        }
+    }
+
     async fn write(&mut self, answer: &Answer, manner: Manner) -> Result<(), End> {
         self.send(&answer.encode(manner, SystemTime::now())).await
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
-        match timeout(self.context.stall, self.stream.write_all(bytes)).await {
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            // TLS may have taken it and not passed it on.
+            self.stream.flush().await
+        };
+        match timeout(self.context.stall, written).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
         }
@@ -220,8 +254,8 @@ impl Connection<'_> {
     }
 
     /// A publisher that is kept out is a matter for the operator: many of them look at no answer.
-    fn log_foreign(&self, answer: &Answer) {
-        if let Some(left_out) = FOREIGN.hit(Instant::now().into_std()) {
+    fn log_kept_out(&self, answer: &Answer) {
+        if let Some(left_out) = KEPT_OUT.hit(Instant::now().into_std()) {
             tracing::warn!(
                 client.addr = %self.peer,
                 left_out = (left_out > 0).then_some(left_out),
@@ -241,8 +275,8 @@ impl Connection<'_> {
     }
 }
 
-/// A web page that tries again and again must not fill a disk.
-static FOREIGN: Every = Every::new(Duration::from_secs(10));
+/// Who tries again and again must not fill a disk.
+static KEPT_OUT: Every = Every::new(Duration::from_secs(10));
 
 /// How long a connection that ends waits for its client to close too.
 const LINGER: Duration = Duration::from_secs(2);

@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Gate(gate::Fault),
     /// A method with a body, and no word on its length.
     LengthRequired,
+    /// Plain HTTP where TLS is spoken.
+    PlainText,
 }
 
 impl Fault {
@@ -24,6 +26,7 @@ impl Fault {
                 _ => 400,
             },
             Self::LengthRequired => 411,
+            Self::PlainText => 400,
         }
     }
 }
@@ -37,8 +40,12 @@ impl From<gate::Fault> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use gate::Fault as G;
-        let Self::Gate(fault) = self else {
-            return f.write_str("Request requires Content-Length.");
+        let fault = match self {
+            Self::Gate(fault) => fault,
+            Self::LengthRequired => return f.write_str("Request requires Content-Length."),
+            Self::PlainText => {
+                return f.write_str("This port speaks TLS: ask by https:// (control.tls_cert).");
+            }
         };
         match fault {
             G::BodyLength { limit } => write!(

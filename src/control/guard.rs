@@ -11,6 +11,12 @@
 //! needs a browser on the machine that publishes the port. `Origin` and `Sec-Fetch-Site` count as
 //! ever.
 //!
+//! A request with the right credentials may name any `Host`: a page that rebinds a name does not know
+//! the token, and the browser keeps a password for the name it was given for. `Origin` and
+//! `Sec-Fetch-Site` count for it all the same, because a browser that knows the password sends it
+//! along with whatever a foreign page asks for. A unix socket has no name at all, so there `Host`
+//! says nothing.
+//!
 //! Programs send neither `Origin` nor `Sec-Fetch-Site`, so they meet only the rule for `Host`.
 //! There is no CORS on this port, and nothing here ever allows it.
 
@@ -49,18 +55,27 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// Checks one request. Of the settings `hosts` and `private_hosts` count.
+/// Checks the name by which the port is asked for. Of the settings `hosts` and `private_hosts`
+/// count.
 ///
 /// # Errors
-/// The first header that gives a foreign page away.
-pub(super) fn check(head: &Head<'_>, control: &Control) -> Result<(), Foreign> {
-    let host = head.authority.map(Authority::parse);
-    if let (Some(value), Some(host)) = (head.authority, &host)
-        && !host.as_ref().is_some_and(|host| host.is_known(control))
-    {
-        return Err(Foreign::Host(shown(value)));
+/// The name is one that a page's owner can point here.
+pub(super) fn check_name(head: &Head<'_>, control: &Control) -> Result<(), Foreign> {
+    let Some(value) = head.authority else {
+        return Ok(());
+    };
+    match Authority::parse(value) {
+        Some(host) if host.is_known(control) => Ok(()),
+        _ => Err(Foreign::Host(shown(value))),
     }
-    let host = host.flatten();
+}
+
+/// Checks whether a page of another site asks.
+///
+/// # Errors
+/// The first header that gives it away.
+pub(super) fn check_page(head: &Head<'_>) -> Result<(), Foreign> {
+    let host = head.authority.and_then(Authority::parse);
     for origin in &head.origins {
         if !is_own(origin, host.as_ref()) {
             return Err(Foreign::Origin(shown(origin)));
@@ -176,6 +191,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Both checks, as a request without credentials meets them.
+    fn check(head: &Head<'_>, control: &Control) -> Result<(), Foreign> {
+        check_name(head, control)?;
+        check_page(head)
+    }
 
     fn verdict(version: &str, lines: &str) -> Result<(), Foreign> {
         let head = format!("GET / HTTP/{version}\r\n{lines}\r\n");

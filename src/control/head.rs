@@ -12,6 +12,8 @@ pub(super) struct Head<'a> {
     pub(super) path: &'a str,
     /// The host and port asked for: that of an absolute target, else of `Host`.
     pub(super) authority: Option<&'a [u8]>,
+    /// Values of `Authorization`.
+    pub(super) authorization: Vec<&'a [u8]>,
     /// Values of `Accept`.
     pub(super) accept: Vec<&'a [u8]>,
     /// Values of `Origin`.
@@ -45,6 +47,8 @@ impl<'a> Head<'a> {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         if is("host") {
             self.authority = Some(value);
+        } else if is("authorization") {
+            self.authorization.push(value);
         } else if is("accept") {
             self.accept.push(value);
         } else if is("origin") {
@@ -116,7 +120,7 @@ mod tests {
         #[test]
         fn what_passes_the_gate_is_read_as_httparse_reads_it(
             target in "/[a-z]{0,4}",
-            lines in "((Accept|ORIGIN|sec-fetch-site|x): {0,2}[ -~\t]{0,9}\r\n){0,6}",
+            lines in "((Accept|authorization|ORIGIN|sec-fetch-site|x): {0,2}[ -~\t]{0,9}\r\n){0,6}",
         ) {
             let text = format!("\r\nPUT {target} HTTP/1.1\r\nHost: a:1\r\n{lines}\r\n");
             prop_assert!(scan_head(text.as_bytes(), &Limits::default()).unwrap().is_some());
@@ -131,6 +135,7 @@ mod tests {
             prop_assert_eq!(Some(head.method), judge.method);
             prop_assert_eq!(head.authority, values("host").first().copied());
             prop_assert_eq!(&head.accept, &values("accept"));
+            prop_assert_eq!(&head.authorization, &values("authorization"));
             prop_assert_eq!(&head.origins, &values("origin"));
             prop_assert_eq!(&head.fetch_sites, &values("sec-fetch-site"));
         }

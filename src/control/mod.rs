@@ -1,41 +1,55 @@
 //! The control port: what is published comes in here over HTTP/1, `/recover` has everybody look for
 //! what was missed, and `/livez` and `/readyz` tell how gripd is. Every answer is a sentence, or JSON for who asked for it.
 //!
-//! The way of a request: `connection` reads it within limits and times · the gate (`http1`) checks
-//! it, or its `fault` is told · `head` is what matters of it here · `guard` keeps web pages out ·
-//! `api` does what it asks, in the form that `accept` chose · `answer` is written.
+//! The way of a request: `listener` accepts its connection, in TLS if the settings say so ·
+//! `connection` reads it within limits and times · the gate (`http1`) checks it, or its `fault` is
+//! told · `head` is what matters of it here · `guard` keeps web pages out, and `credentials` those
+//! who are not known · `api` does what it asks, in the form that `accept` chose · `answer` is
+//! written.
 //!
 //! Source: Pushpin's control port, which one `POST` shape and the answers `Published` come from.
 //! Different here: connections are kept, chunked bodies and query strings are taken, weights in
-//! `Accept` count, a JSON answer tells what became of each item, and pages of other sites get
-//! 403. Not here: TLS, authentication.
+//! `Accept` count, a JSON answer tells what became of each item, pages of other sites get 403, and
+//! who lacks the credentials that are set gets 401.
 
 use std::{
-    io,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use parking_lot::Mutex;
+use rustls::ServerConfig;
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::Semaphore,
     task::spawn_local,
     time::{Instant, sleep},
 };
 
-use crate::{config::Settings, grip::pace::Pace, http1::gate::Limits, hub::Hub};
+use self::{credentials::Credentials, listener::Stream};
+use crate::{
+    config::Settings,
+    grip::{pace::Pace, signature::KeyError},
+    http1::gate::Limits,
+    hub::Hub,
+    tls::{self, Identity, TlsError},
+};
 
-pub use scrape::{Scrape, ScrapeError};
+pub use self::{
+    listener::{Bound, Listener},
+    scrape::{Scrape, ScrapeError},
+};
 
 mod accept;
 mod answer;
 mod api;
 mod connection;
+mod credentials;
 mod fault;
 mod guard;
 mod head;
+mod listener;
 mod scrape;
+mod secure;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +60,9 @@ pub struct Context {
     hub: Arc<Hub>,
     settings: Arc<Settings>,
     ready: Arc<AtomicBool>,
+    credentials: Credentials,
+    /// How addresses speak TLS, if they do.
+    tls: Option<Arc<ServerConfig>>,
     slots: Arc<Semaphore>,
     limits: Limits,
     /// How long a request's body, or a client that reads its answer, may pause.
@@ -57,7 +74,14 @@ pub struct Context {
 
 impl Context {
     /// `ready` is what `/readyz` tells: true while clients are served.
-    pub fn new(hub: Arc<Hub>, settings: Arc<Settings>, ready: Arc<AtomicBool>) -> Self {
+    ///
+    /// # Errors
+    /// A file with a key, a secret or a certificate cannot be used.
+    pub fn new(
+        hub: Arc<Hub>,
+        settings: Arc<Settings>,
+        ready: Arc<AtomicBool>,
+    ) -> Result<Self, SecretError> {
         let slots = settings.control.max_connections;
         let limits = Limits {
             head: settings.control.max_head,
@@ -66,16 +90,18 @@ impl Context {
             body: settings.control.max_body as u64,
         };
         let (rate, burst) = (settings.grip.publish_rate, settings.grip.publish_burst);
-        Self {
+        Ok(Self {
             hub,
             limits,
+            credentials: Credentials::new(&settings.control, &settings.grip.key_dir)?,
+            tls: tls(&settings)?,
             settings,
             ready,
             slots: Arc::new(Semaphore::new(slots.clamp(1, Semaphore::MAX_PERMITS))),
             stall: STALL,
             pace: Mutex::new(Pace::new(rate as u64, burst as u64)),
             began: Instant::now(),
-        }
+        })
     }
 
     /// Holds a publisher back until `count` more items keep to `grip.publish_rate`, for
@@ -100,6 +126,27 @@ impl Context {
     }
 }
 
+fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, SecretError> {
+    let Some((cert, key)) = settings.control.tls() else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(tls::server(Identity::read(cert, key)?)?)))
+}
+
+/// Why the control port cannot ask for credentials, or not speak TLS, as the settings want it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// A key or a secret.
+    #[error("control.token, control.jwt_key, control.password: {0}")]
+    Credentials(#[from] KeyError),
+    /// The certificate or its key.
+    #[error("control.tls_cert, control.tls_key: {0}")]
+    Identity(#[from] TlsError),
+    /// TLS itself.
+    #[error("TLS cannot be spoken: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
 const STALL: Duration = Duration::from_secs(30);
 
 /// Most header lines of a request.
@@ -111,47 +158,23 @@ const MAX_HEADERS: usize = 100;
 ///
 /// Runs on a current-thread runtime inside a [`tokio::task::LocalSet`]; a connection stays on the
 /// core that accepted it.
-pub async fn serve(listener: TcpListener, context: Arc<Context>) {
+pub async fn serve(listener: Listener, context: Arc<Context>) {
     loop {
-        let (stream, peer) = accept(&listener).await;
+        let (stream, peer) = listener.accept().await;
         let Ok(slot) = Arc::clone(&context.slots).acquire_owned().await else {
             return;
         };
         let context = Arc::clone(&context);
         spawn_local(async move {
-            connection::run(stream, peer, &context).await;
+            match (stream, &context.tls) {
+                (Stream::Unix(stream), _) => connection::run(stream, peer, &context).await,
+                (Stream::Tcp(stream), None) => connection::run(stream, peer, &context).await,
+                // Boxed, or the tasks of all others would be as large.
+                (Stream::Tcp(stream), Some(tls)) => {
+                    Box::pin(secure::run(stream, tls, peer, &context)).await;
+                }
+            }
             drop(slot);
         });
     }
-}
-
-/// The next connection. What goes wrong here (no file descriptors left, most of all) passes: it
-/// is logged, and tried again after 10 ms, doubled each time up to a second.
-async fn accept(listener: &TcpListener) -> (TcpStream, std::net::SocketAddr) {
-    let mut pause = Duration::from_millis(10);
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Without it answers wait for acknowledgements; a socket that refuses works too.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer);
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "control port: accepting failed, trying again");
-                sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(1));
-            }
-        }
-    }
-}
-
-/// Only the connection that was to be accepted is gone; the next one is as good as ever.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-    )
 }

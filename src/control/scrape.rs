@@ -24,7 +24,11 @@ use super::{
     answer::{Answer, Manner},
     api,
 };
-use crate::{config::MetricsPort, http1::gate::Version, telemetry::limit::Every};
+use crate::{
+    config::{Metrics, MetricsPort},
+    http1::gate::Version,
+    telemetry::limit::Every,
+};
 
 /// A port that is bound and not served yet.
 #[derive(Debug)]
@@ -49,15 +53,30 @@ enum Listener<T, U> {
 }
 
 impl Scrape {
+    /// Binds the ports that are wanted.
+    ///
+    /// # Errors
+    /// See [`ScrapeError`].
+    pub fn bind_all(metrics: &Metrics) -> Result<Vec<Self>, ScrapeError> {
+        let proxy = (&metrics.proxy_port, &metrics.proxy_prefix);
+        let handler = (&metrics.handler_port, &metrics.handler_prefix);
+        let ports = [
+            (proxy, "metrics.proxy_port"),
+            (handler, "metrics.handler_port"),
+        ];
+        let wanted = ports
+            .into_iter()
+            .filter_map(|((port, prefix), setting)| Some((port.as_ref()?, prefix, setting)));
+        wanted
+            .map(|(port, prefix, setting)| Self::bind(port, prefix, setting))
+            .collect()
+    }
+
     /// Binds a port, which is to put `prefix` before Pushpin's names. `setting`: who wants it.
     ///
     /// # Errors
     /// See [`ScrapeError`].
-    pub fn bind(
-        port: &MetricsPort,
-        prefix: &str,
-        setting: &'static str,
-    ) -> Result<Self, ScrapeError> {
+    fn bind(port: &MetricsPort, prefix: &str, setting: &'static str) -> Result<Self, ScrapeError> {
         let (place, listener) = match port {
             MetricsPort::Tcp(address) => (address.to_string(), bind_tcp(*address)),
             MetricsPort::Unix(path) => (path.display().to_string(), bind_unix(path)),
@@ -89,7 +108,7 @@ impl Scrape {
         }
     }
 
-    /// Answers whoever comes, for ever, at most [`AT_ONCE`] at once. Needs a runtime.
+    /// Answers whoever comes, for ever, at most 16 at once. Needs a runtime.
     ///
     /// # Errors
     /// The runtime cannot watch the listener.

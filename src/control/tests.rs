@@ -4,6 +4,7 @@ use std::{net::Ipv4Addr, rc::Rc, sync::atomic::Ordering};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
     task::LocalSet,
     time::timeout,
 };
@@ -39,12 +40,12 @@ impl Port {
             )),
             Arc::new(AtomicBool::new(true)),
         );
-        let mut context = Context::new(hub, Arc::new(settings), ready);
+        let mut context = Context::new(hub, Arc::new(settings), ready).unwrap();
         context.stall = stall;
         let context = Arc::new(context);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        spawn_local(serve(listener, Arc::clone(&context)));
+        spawn_local(serve(Listener::Tcp(listener), Arc::clone(&context)));
         Self { address, context }
     }
 
@@ -581,7 +582,7 @@ fn a_request_that_stops_arriving_is_told_so() {
         let port = Port::start(|settings| settings.timeouts.request_head = SHORT).await;
         // The beginning is there before the port first looks.
         let mut early = std::net::TcpStream::connect(port.address).unwrap();
-        io::Write::write_all(&mut early, b"GET / HT").unwrap();
+        std::io::Write::write_all(&mut early, b"GET / HT").unwrap();
         early.set_nonblocking(true).unwrap();
         let mut slow = Client {
             stream: TcpStream::from_std(early).unwrap(),

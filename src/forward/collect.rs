@@ -155,21 +155,29 @@ fn response(head: &Parts, body: Bytes) -> Response {
     }
 }
 
-/// The headers that are left, in the backend's order and spelling where its head was noted.
+/// The headers that are left, without framing and content coding.
 fn headers(head: &Parts) -> Vec<Header> {
+    let ours = [CONTENT_LENGTH, CONTENT_ENCODING, TRAILER];
+    some_fields(head, |name| {
+        !ours
+            .iter()
+            .any(|ours| name.eq_ignore_ascii_case(ours.as_str()))
+    })
+}
+
+/// A head's headers, in the backend's order and spelling where its head was noted.
+pub fn fields(head: &Parts) -> Vec<Header> {
+    some_fields(head, |_| true)
+}
+
+/// Those whose name satisfies `kept`. Held requests keep them: there is no room for others.
+fn some_fields(head: &Parts, kept: impl Fn(&str) -> bool) -> Vec<Header> {
     let map = &head.headers;
-    let kept = |name: &str| {
-        let ours = [CONTENT_LENGTH, CONTENT_ENCODING, TRAILER];
-        map.contains_key(name)
-            && !ours
-                .iter()
-                .any(|ours| name.eq_ignore_ascii_case(ours.as_str()))
-    };
     if let Some(RawHead(raw)) = head.extensions.get::<RawHead>() {
         let lines = raw.split(|byte| *byte == b'\n').skip(1);
         return lines
             .filter_map(|line| header(raw, line))
-            .filter(|one| kept(&one.name))
+            .filter(|one| map.contains_key(&*one.name) && kept(&one.name))
             .collect();
     }
     map.iter()

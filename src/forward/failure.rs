@@ -7,16 +7,12 @@ use std::{
 };
 
 use http::Method;
-use tracing::Level;
 
 use crate::{
+    cross_origin::jsonp,
     grip::{filter::FilterError, instruct::InstructError},
     routes::grammar::Route,
-    telemetry::{
-        access::{LINES, is_wanted},
-        counters,
-        limit::Every,
-    },
+    telemetry::{counters, limit::Every},
     upstream::{Error, UploadError, show_backend, show_route},
 };
 
@@ -93,12 +89,26 @@ pub enum Cause {
     /// Backend: it has left HTTP, but not as a WebSocket does.
     #[error("the backend's answer to a WebSocket's handshake cannot be used: {0}")]
     Switched(String),
+    /// Client: its JSON-P request has a parameter that cannot be used.
+    #[error("{0}")]
+    JsonP(jsonp::Fault),
     /// Client: its request asks for a WebSocket, and is none of a WebSocket's.
     #[error("{0}")]
     Handshake(String),
     /// Client: only gripd itself may send WebSocket events.
     #[error("clients may not send WebSocket events directly")]
     EventsNotAllowed,
+    /// Backend: its target has as many connections as it may have.
+    #[error(
+        "the target has its {most} connections (max_connections), and none was free within \
+         {after:?} (timeouts.target_wait)"
+    )]
+    Full {
+        /// How many.
+        most: u32,
+        /// How long was waited.
+        after: Duration,
+    },
     /// Backend: a filter of the instruct cannot be applied to its own body.
     #[error("the backend's instruct cannot be followed: filter error: {0}")]
     Filter(FilterError),
@@ -120,10 +130,12 @@ pub enum Cause {
         limit: usize,
     },
     /// Operator: no route fits.
-    #[error("no route for {host}")]
+    #[error("no route for {host}: {why}")]
     NoRoute {
         /// The request's host, without port.
         host: String,
+        /// What was tried.
+        why: String,
     },
     /// Ours: a part of gripd that is still to come.
     #[error("{feature} is not supported yet")]
@@ -140,9 +152,10 @@ impl Cause {
     /// The status of the answer to the client.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Handshake(_) | Self::RequestTooLarge { .. } => 400,
+            Self::Handshake(_) | Self::JsonP(_) | Self::RequestTooLarge { .. } => 400,
             Self::EventsNotAllowed => 403,
             Self::NotThere { .. } => 501,
+            Self::Full { .. } => 503,
             Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => 504,
             Self::Upstream(Error::Upload(error)) => match error {
                 UploadError::Gone(_) | UploadError::Superseded => 400,
@@ -160,11 +173,13 @@ impl Cause {
             Self::Connect { .. } | Self::Upstream(Error::Unreachable(_)) => "connect",
             Self::Encoding { .. } => "encoding",
             Self::Events(_) | Self::Switched(_) => "websocket",
+            Self::Full { .. } => "full",
             Self::Filter(_) | Self::Instruct(_) | Self::InstructTooLarge { .. } => "instruct",
             Self::Upstream(Error::Blocked) => "blocked",
             Self::Upstream(Error::Closed(_) | Error::Cut(_) | Error::Unread(_)) => "closed",
             Self::Upstream(Error::Garbage(_)) => "garbage",
             Self::Upstream(Error::Name(_)) => "name",
+            Self::Upstream(Error::SpeaksTls | Error::Tls(_)) => "tls",
             _ => return None,
         })
     }
@@ -175,6 +190,7 @@ impl Cause {
             self,
             Self::EventsNotAllowed
                 | Self::Handshake(_)
+                | Self::JsonP(_)
                 | Self::RequestTooLarge { .. }
                 | Self::NotThere { .. }
                 | Self::Upstream(Error::Upload(_))
@@ -220,10 +236,23 @@ impl Failure {
     /// What the client may read: one sentence, without line end.
     pub fn sentence(&self) -> String {
         match &self.cause {
-            cause if self.debug || cause.is_for_client() => capitalized(&cause.to_string()),
+            cause if self.debug => capitalized(&cause.to_string()) + &self.whereabouts(),
+            cause if cause.is_for_client() => capitalized(&cause.to_string()),
             Cause::NoRoute { .. } => "No route for this request.".into(),
+            Cause::Full { .. } => "The backend has all it can take; try again in a while.".into(),
             cause if cause.status() == 504 => "The backend took too long.".into(),
             _ => GENERIC.into(),
+        }
+    }
+
+    /// Which line of the routes was taken, and which target is at fault, as a sentence more.
+    fn whereabouts(&self) -> String {
+        let route = self.route.as_deref().map(show_route).unwrap_or_default();
+        match (&*route, self.backend()) {
+            ("", None) => String::new(),
+            ("", Some(target)) => format!(" (Target {target}.)"),
+            (route, None) => format!(" (Route {route}.)"),
+            (route, Some(target)) => format!(" (Route {route}, target {target}.)"),
         }
     }
 
@@ -244,14 +273,11 @@ impl Failure {
         if let (Some(route), Some(word)) = (&self.route, self.cause.word()) {
             counters::unanswered(&show_route(route), word);
         }
-        let own = self.route.as_ref().and_then(|route| route.log_level);
         if status < 500 {
-            if is_wanted(own, Level::DEBUG, tracing::enabled!(Level::DEBUG)) {
+            if tracing::enabled!(tracing::Level::DEBUG) {
                 self.tell(status, 0);
             }
-        } else if is_wanted(own, Level::WARN, tracing::enabled!(Level::WARN))
-            && let Some(left_out) = LIMITS.pass(&self.cause, Instant::now())
-        {
+        } else if let Some(left_out) = LIMITS.pass(&self.cause, Instant::now()) {
             self.tell(status, left_out);
         }
     }
@@ -267,12 +293,10 @@ impl Failure {
         let left_out = (left_out > 0).then_some(left_out);
         let cause = &self.cause;
         if status < 500 {
-            tracing::debug!(
-                target: LINES, method, host, path, route, backend, status, "{cause}"
-            );
+            tracing::debug!(method, host, path, route, backend, status, "{cause}");
         } else {
             tracing::warn!(
-                target: LINES, method, host, path, route, backend, status, left_out, "{cause}"
+                method, host, path, route, backend, status, left_out, "{cause}"
             );
         }
     }
@@ -348,7 +372,10 @@ mod tests {
         let limits = Limits::new();
         let start = Instant::now();
         let (one, other) = (
-            Cause::NoRoute { host: "a".into() },
+            Cause::NoRoute {
+                host: "a".into(),
+                why: String::new(),
+            },
             Cause::Upstream(Error::Blocked),
         );
         let passed = |cause, at| {
@@ -373,13 +400,14 @@ mod tests {
             failure(
                 Cause::NoRoute {
                     host: "a.test".into(),
+                    why: "nothing fits".into(),
                 },
                 debug,
             )
             .sentence()
         };
         assert_eq!(secret(false), "No route for this request.");
-        assert_eq!(secret(true), "No route for a.test.");
+        assert_eq!(secret(true), "No route for a.test: nothing fits.");
         let tried = vec!["127.0.0.1:1 (refused)".to_owned()];
         let dead = |debug| {
             failure(

@@ -109,6 +109,8 @@ impl Fetch {
             as_host: None,
             path_rem: 0,
             replace_beg: None,
+            balance: None,
+            check: None,
             targets: vec![target],
             ..(*self.home.route).clone()
         }
@@ -136,12 +138,15 @@ impl Forwarder {
         let route = if at_home {
             self.inner_way(home, &url, &place)
         } else {
-            Some(Arc::new(fetch.abroad(&url)))
+            Ok(Arc::new(fetch.abroad(&url)))
         };
-        let Some(route) = route else {
-            let host = failure::cut(&place.host).to_owned();
-            let asked = place.asked(fetch.method.clone());
-            return Err(self.fail(asked, None, None, Cause::NoRoute { host }));
+        let route = match route {
+            Ok(route) => route,
+            Err(why) => {
+                let host = failure::cut(&place.host).to_owned();
+                let asked = place.asked(fetch.method.clone());
+                return Err(self.fail(asked, None, None, Cause::NoRoute { host, why }));
+            }
         };
         let mut headers = Headers::default();
         let signs = if at_home { &route } else { &home.route };
@@ -180,16 +185,18 @@ impl Forwarder {
     /// The route of a fetch for the host that the client asked: the client's own if it accepts the
     /// path, else the one that does. That host is never connected to: the client may have written
     /// anything there.
-    fn inner_way(&self, home: &Home, url: &Url, place: &Place) -> Option<Arc<Route>> {
+    fn inner_way(&self, home: &Home, url: &Url, place: &Place) -> Result<Arc<Route>, String> {
         if place.path.starts_with(&home.route.path_beg) {
-            return Some(Arc::clone(&home.route));
+            return Ok(Arc::clone(&home.route));
         }
-        self.routes.load().find(&Query {
+        let query = Query {
             host: &place.host,
             path: &place.path,
             websocket: false,
             tls: url.scheme() == "https",
-        })
+        };
+        let table = self.routes.load();
+        table.find(&query).ok_or_else(|| table.why_none(&query))
     }
 }
 

@@ -80,6 +80,16 @@ impl Headers {
             .collect()
     }
 
+    /// Puts an element at the end of a list, whose elements stay as they came, as one header.
+    pub(super) fn add_to_list(&mut self, name: &HeaderName, element: &str) {
+        let same = self.0.iter().filter(|(other, _)| other == name);
+        let mut list: Vec<&[u8]> = same.map(|(_, value)| value.as_bytes()).collect();
+        list.push(element.as_bytes());
+        if let Ok(value) = HeaderValue::from_bytes(&list.join(&b", "[..])) {
+            self.push(name.clone(), value);
+        }
+    }
+
     /// Puts a list behind the others as one header; an empty one only removes.
     pub(super) fn push_list(&mut self, name: &HeaderName, values: &[String]) {
         self.remove(name);

@@ -2,13 +2,16 @@
 //! path, headers, signature, targets in order, and the answer made fit for the client. Used by
 //! `front` for clients and by `hold` for what is asked again, which is [`Forwarder::fetch`].
 //!
-//! Not here: TLS to backends, `zhttp`, and what a WebSocket over HTTP has to say.
+//! Not here: `zhttp`, and what a WebSocket over HTTP has to say.
 
 mod budget;
 mod built_in;
+mod check;
 mod collect;
+mod cross_origin;
 mod decode;
 mod events;
+pub mod explain;
 mod failure;
 mod fetch;
 mod forwarded;
@@ -26,10 +29,11 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod way;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use http::{HeaderMap, request, response};
+use http::{request, response};
 use hyper::upgrade::OnUpgrade;
 
 pub use crate::routes::grammar::Route;
@@ -37,23 +41,23 @@ pub use crate::upstream::{
     Body, Error as BodyError, Upload, UploadError, show_backend, show_route,
 };
 pub use budget::{Budget, Permit, Priority};
-pub use collect::{Collected, collect};
+pub use collect::{Collected, collect, fields};
+pub use cross_origin::CrossOrigin;
 pub use events::Events;
 pub use failure::{Asked, Cause, Failure, GENERIC, cut};
 pub use fetch::{Fetch, Home};
 pub use link::{BadUrl, Location};
 pub use share::Fetched;
+pub use way::Way;
 
 use crate::{
     config::Settings,
     grip::connection::ConnectionId,
-    routes::table::{IdMatch, Query, Shared},
+    routes::table::Shared,
     telemetry::counters,
-    upstream::{Pool, Resolver, welcome::Welcome},
+    upstream::{Health, Pool, Resolver, TlsClient, welcome::Welcome},
 };
-use headers::Upgrade;
-use place::Place;
-use prepare::{Manner, PUSHPIN_ROUTE, refused, upload_ready};
+use prepare::{Admitted, refused, upload_ready};
 use share::Shares;
 use sign::Signatures;
 use trust::Trust;
@@ -76,6 +80,8 @@ pub struct Forwarder {
 pub struct Common {
     shares: Shares,
     budget: Budget,
+    tls: Arc<TlsClient>,
+    health: Health,
 }
 
 /// Who asks.
@@ -131,6 +137,8 @@ impl Common {
         Arc::new(Self {
             shares: Shares::default(),
             budget: Budget::new(&settings.grip),
+            tls: TlsClient::new(settings.proxy.ca_file.clone()),
+            health: Health::new(&settings.timeouts),
         })
     }
 }
@@ -156,10 +164,11 @@ impl Forwarder {
         }
     }
 
-    /// Brings one request to a backend and returns its answer as soon as its head is there.
+    /// Brings one request on its way to a backend and returns its answer as soon as its head is
+    /// there.
     ///
     /// The request's body is read from `upload` while it is sent; it may still be going on when
-    /// the answer is returned.
+    /// the answer is returned. A JSON-P request has said in its query what is sent instead.
     ///
     /// # Errors
     /// A [`Failure`], which was logged. What the client may read is its sentence.
@@ -170,26 +179,14 @@ impl Forwarder {
         &self,
         head: request::Parts,
         upload: Upload,
+        way: Way,
         client: &Client<'_>,
     ) -> Result<Answer, Failure> {
-        let place = Place::of(&head);
-        let manner = Manner {
-            upgrade: Upgrade::of(&head),
-            secure: forwarded::is_secure(&self.settings.proxy, client.secure, &head.headers),
-            trusted: self.trust.covers(&head.headers),
-        };
-        let Some(route) = self.route(&head, &place, &manner) else {
-            let host = cut(&place.host).to_owned();
-            let asked = place.asked(head.method);
-            return Err(self.fail(asked, None, None, Cause::NoRoute { host }));
-        };
-        self.bounds(&route, &upload);
-        if let Some(cause) = refused(&route, &head, &upload, &self.settings, manner.trusted) {
-            return Err(self.fail(place.asked(head.method), Some(route), None, cause));
-        }
-        upload_ready(&head, &upload).await;
-        let secure = manner.secure;
-        let prepared = self.prepare(head, place, manner, &route, client);
+        let admitted = self.admit(head, upload, way)?;
+        upload_ready(&admitted.head, &admitted.upload).await;
+        let secure = admitted.manner.secure;
+        let (route, upload) = (Arc::clone(&admitted.route), admitted.upload.clone());
+        let prepared = self.prepare(admitted, client);
         let asking = self.targets(&route, &prepared, &upload);
         let began = Instant::now();
         let result = hint::watch(&prepared.headers, &route, asking).await;
@@ -214,41 +211,54 @@ impl Forwarder {
         }
     }
 
-    /// The client that a request's `X-Forwarded-For` names, for the log.
-    pub fn named_client(&self, headers: &HeaderMap) -> Option<IpAddr> {
-        let proxy = &self.settings.proxy;
-        let rule = if self.trust.covers(headers) {
-            proxy.x_forwarded_for_trusted
-        } else {
-            proxy.x_forwarded_for
+    /// Refuses what no backend is to see. A JSON-P request becomes what its query says.
+    fn admit(
+        &self,
+        mut head: request::Parts,
+        mut upload: Upload,
+        way: Way,
+    ) -> Result<Admitted, Failure> {
+        let Way {
+            place,
+            manner,
+            route,
+            cross_origin,
+            said,
+            ..
+        } = way;
+        match said {
+            Err(fault) => {
+                let asked = place.asked(head.method);
+                return Err(self.fail(asked, route.ok(), None, Cause::JsonP(fault)));
+            }
+            Ok(Some(stead)) => upload = stead.stand_in(&mut head),
+            Ok(None) => {}
+        }
+        let route = match route {
+            Ok(route) => route,
+            Err(why) => {
+                let host = cut(&place.host).to_owned();
+                let asked = place.asked(head.method);
+                return Err(self.fail(asked, None, None, Cause::NoRoute { host, why }));
+            }
         };
-        named::client(headers, rule)
+        self.bounds(&route, &upload);
+        if let Some(cause) = refused(&route, &head, &upload, &self.settings, manner.trusted) {
+            return Err(self.fail(place.asked(head.method), Some(route), None, cause));
+        }
+        Ok(Admitted {
+            told: cross_origin.is_some_and(|cross_origin| cross_origin.call().is_some()),
+            head,
+            upload,
+            place,
+            manner,
+            route,
+        })
     }
 
     /// How much backends are asked again.
     pub fn budget(&self) -> &Budget {
         &self.common.budget
-    }
-
-    /// The route of a request: by id where clients may name one, else the best match.
-    fn route(&self, head: &request::Parts, place: &Place, manner: &Manner) -> Option<Arc<Route>> {
-        let table = self.routes.load();
-        let id = head
-            .headers
-            .get(PUSHPIN_ROUTE)
-            .filter(|id| self.settings.proxy.accept_pushpin_route && !id.is_empty());
-        if let Some(id) = id {
-            return match table.by_id(id.to_str().ok()?, &place.path) {
-                IdMatch::Found(route) => Some(route),
-                IdMatch::OtherPath | IdMatch::Shared | IdMatch::Unknown => None,
-            };
-        }
-        table.find(&Query {
-            host: &place.host,
-            path: &place.path,
-            websocket: manner.upgrade.is_websocket(),
-            tls: manner.secure,
-        })
     }
 
     fn bounds(&self, route: &Route, upload: &Upload) {

@@ -1,5 +1,5 @@
-//! Who a request speaks of, where it came through other proxies: for the log, never for a decision,
-//! since a client may write what it likes.
+//! Who a request speaks of, where it came through other proxies: for the log, never for a decision.
+//! Without `proxy.trusted_proxies` any client may write what it likes.
 
 use std::net::IpAddr;
 

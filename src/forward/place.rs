@@ -47,6 +47,16 @@ impl Place {
         }
     }
 
+    /// The root of a host.
+    pub(super) fn named(authority: String) -> Self {
+        Self {
+            host: split_port(&authority).0.to_owned(),
+            path: "/".into(),
+            authority,
+            asterisk: false,
+        }
+    }
+
     /// Reads it from an address.
     pub(super) fn at(url: &Url) -> Self {
         let host = url.host_str().unwrap_or_default().to_owned();

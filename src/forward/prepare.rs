@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, Version, header, request};
 
 use super::{
     Cause, Client, Events, Forwarder, Location, Upload, UploadError,
-    forwarded::{addresses, protocol},
+    forwarded::{addresses, element, protocol, rule, strip_claims},
     headers::{self, Framing, Headers, Upgrade},
     last,
     place::{self, Place},
@@ -27,6 +27,17 @@ pub(super) struct Manner {
     pub(super) trusted: bool,
 }
 
+/// A request that a backend is to see.
+pub(super) struct Admitted {
+    pub(super) head: request::Parts,
+    pub(super) upload: Upload,
+    pub(super) place: Place,
+    pub(super) manner: Manner,
+    pub(super) route: Arc<Route>,
+    /// As [`Prepared::told`].
+    pub(super) told: bool,
+}
+
 /// A request as it will go out, but for the `Host` of each target.
 #[derive(Clone, Default)]
 pub(super) struct Prepared {
@@ -40,6 +51,8 @@ pub(super) struct Prepared {
     pub(super) upgrade: Upgrade,
     /// Did the client say that it reads trailers?
     pub(super) trailers: bool,
+    /// Is the answer told by a script, names of headers and all?
+    pub(super) told: bool,
     /// May the answer instruct gripd?
     pub(super) obeys: bool,
     /// The id of the client's connection.
@@ -51,15 +64,16 @@ pub(super) struct Prepared {
 impl Forwarder {
     /// Everything about the request that is the same for every target. The order of the steps is
     /// Pushpin's; what it changes shows in the order of the headers.
-    pub(super) fn prepare(
-        &self,
-        head: request::Parts,
-        place: Place,
-        manner: Manner,
-        route: &Arc<Route>,
-        client: &Client<'_>,
-    ) -> Prepared {
+    pub(super) fn prepare(&self, admitted: Admitted, client: &Client<'_>) -> Prepared {
         let proxy = &self.settings.proxy;
+        let Admitted {
+            head,
+            place,
+            manner,
+            route,
+            told,
+            ..
+        } = admitted;
         let Manner {
             upgrade,
             secure,
@@ -67,6 +81,7 @@ impl Forwarder {
         } = manner;
         let trailers = headers::accepts_trailers(&head.headers);
         let mut headers = Headers::of(&head.headers);
+        strip_claims(&mut headers, proxy, client.addr);
         headers.apply_route(&route.headers);
         // A trusted client has marked them already.
         if !(trusted && route.orig_headers) {
@@ -84,20 +99,18 @@ impl Forwarder {
             headers.strip_grip();
         }
         if obeys {
-            self.announce(&mut headers, route, client.last);
+            self.announce(&mut headers, &route, client.last);
             if let Some(id) = &connection {
                 headers.push(GRIP_CONNECTION, id.clone());
             }
         }
         protocol(&mut headers, proxy, secure, upgrade.is_websocket());
-        let rule = if trusted {
-            proxy.x_forwarded_for_trusted
-        } else {
-            proxy.x_forwarded_for
-        };
-        addresses(&mut headers, rule, client.addr);
+        addresses(&mut headers, rule(proxy, trusted), client.addr);
+        if proxy.set_forwarded {
+            element(&mut headers, &place.authority, secure, client.addr);
+        }
         Prepared {
-            path: place.rewritten(route),
+            path: place.rewritten(&route),
             query: head.uri.query().map(str::to_owned),
             method: head.method,
             extensions: head.extensions,
@@ -105,6 +118,7 @@ impl Forwarder {
             headers,
             upgrade,
             trailers,
+            told,
             obeys,
             connection,
             events: client.events.cloned(),
@@ -135,6 +149,12 @@ impl Prepared {
         Location::of(secure, &place.authority, &place.path, self.query.as_deref())
     }
 
+    /// The host, and its port if it has one, that a target is asked for.
+    pub(super) fn host<'a>(&'a self, route: &'a Route, target: &'a Target) -> &'a str {
+        let named = target.host.as_deref().or(route.as_host.as_deref());
+        named.unwrap_or(&self.place.authority)
+    }
+
     /// The head of the client's own request. A WebSocket's backend is offered the extension by which
     /// it may instruct gripd, beside what the client offers.
     ///
@@ -148,8 +168,7 @@ impl Prepared {
     ) -> Result<request::Parts, Cause> {
         let mut head = self.head(route, target, upload)?;
         if self.obeys && self.upgrade.is_websocket() {
-            let grip = HeaderValue::from_static("grip");
-            head.headers.append(header::SEC_WEBSOCKET_EXTENSIONS, grip);
+            offer_grip(&mut head.headers);
         }
         Ok(head)
     }
@@ -161,12 +180,7 @@ impl Prepared {
         target: &Target,
         upload: &Upload,
     ) -> Result<request::Parts, Cause> {
-        let asked = [target.host.as_deref(), route.as_host.as_deref()];
-        let named = asked
-            .into_iter()
-            .flatten()
-            .next()
-            .unwrap_or(&self.place.authority);
+        let named = self.host(route, target);
         let host = HeaderValue::from_str(&place::host_header(named, target.ssl))
             .map_err(|_| Cause::BadHost)?;
         let target = match &self.query {
@@ -184,6 +198,21 @@ impl Prepared {
             .build(host, framing, &self.upgrade, self.trailers);
         head.extensions = self.extensions.clone();
         Ok(head)
+    }
+}
+
+/// Offers `grip` behind what the client offers, all in one line: a request may have several
+/// (RFC 6455 section 11.3.2), but there are servers, Daphne among them, that refuse the second.
+fn offer_grip(headers: &mut HeaderMap) {
+    let name = header::SEC_WEBSOCKET_EXTENSIONS;
+    let lines = headers.get_all(&name).iter().map(HeaderValue::as_bytes);
+    let lines = lines.filter(|line| !line.is_empty());
+    let line = lines
+        .chain([&b"grip"[..]])
+        .collect::<Vec<_>>()
+        .join(&b", "[..]);
+    if let Ok(line) = HeaderValue::from_bytes(&line) {
+        headers.insert(name, line);
     }
 }
 

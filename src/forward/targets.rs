@@ -1,15 +1,19 @@
-//! A prepared request and the targets of its route: tried in order, until one takes the connection.
+//! A prepared request and the targets of its route: tried in their order, until one takes the
+//! connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use http::request;
 
 use super::{Answer, Asked, Cause, Forwarder, Upload, events::Events, prepare::Prepared, reply};
 use crate::{
     routes::grammar::{Address, Route, Target},
-    upstream::{self, Call, Error, Origin, Wait, Waits, show_address},
+    upstream::{self, Call, Claim, Error, Origin, Wait, Waits, Way, show_address},
 };
 
 impl Forwarder {
-    /// Tries the targets in order, until one takes the connection.
+    /// Tries the targets in order, until one takes the connection. Of a route with `balance` those
+    /// that have all they can take are passed over while another is left.
     pub(super) async fn targets(
         &self,
         route: &Arc<Route>,
@@ -18,8 +22,26 @@ impl Forwarder {
     ) -> Result<Answer, (Option<usize>, Cause)> {
         let mut tried = Vec::new();
         let mut last = None;
-        for (index, target) in route.targets.iter().enumerate() {
-            let error = match self.target(route, index, target, prepared, upload).await {
+        let mut passed_over = false;
+        let order = self.common.health.order(route).into_iter();
+        let mut queue: VecDeque<_> = order
+            .map(|index| (index, route.balance.is_none()))
+            .collect();
+        while let Some((index, patient)) = queue.pop_front() {
+            let target = &route.targets[index];
+            let claim = match self.claim(route, target, patient).await {
+                Ok(claim) => claim,
+                Err(full) if patient => return Err((Some(index), full)),
+                Err(_) => {
+                    // One of them is waited for.
+                    if !std::mem::replace(&mut passed_over, true) {
+                        queue.push_back((index, true));
+                    }
+                    continue;
+                }
+            };
+            let asking = self.target(route, index, prepared, upload, claim);
+            let error = match asking.await {
                 Ok(answer) => return Ok(answer),
                 Err(Cause::Upstream(error)) if is_unreached(&error) => error,
                 Err(cause) => return Err((Some(index), cause)),
@@ -37,47 +59,67 @@ impl Forwarder {
         Err((None, cause))
     }
 
+    /// Leave to use a target, where uses of it are counted.
+    async fn claim(
+        &self,
+        route: &Route,
+        target: &Target,
+        patient: bool,
+    ) -> Result<Option<Arc<Claim>>, Cause> {
+        if !route.minds_targets() && target.max_connections.is_none() {
+            return Ok(None);
+        }
+        let health = &self.common.health;
+        match health.claim(target, patient).await {
+            Some(claim) => Ok(Some(claim)),
+            None => Err(Cause::Full {
+                most: target.max_connections.unwrap_or_default(),
+                after: health.wait(),
+            }),
+        }
+    }
+
     /// One target's answer; what was asked is put in by the caller.
-    async fn target(
+    pub(super) async fn target(
         &self,
         route: &Arc<Route>,
         index: usize,
-        target: &Target,
         prepared: &Prepared,
         upload: &Upload,
+        claim: Option<Arc<Claim>>,
     ) -> Result<Answer, Cause> {
-        if let Some(feature) = not_there(target) {
-            return Err(Cause::NotThere { feature });
-        }
+        let target = &route.targets[index];
         let origin = Origin {
             route: route.clone(),
             target: index,
         };
-        let events = events(target, prepared)?;
-        let (head, upload) = match &events {
-            Some(events) => (
-                prepared.events_head(events, route, target)?,
-                Upload::of(&events.body),
-            ),
-            None => (prepared.own_head(route, target, upload)?, upload.clone()),
+        let (head, events) = prepared.outgoing(route, target, upload)?;
+        let upload = match &events {
+            Some(events) => Upload::of(&events.body),
+            None => upload.clone(),
         };
         let reply = match &target.address {
-            Address::Host(host, port) => {
+            Address::Host(..) | Address::Unix(_) => {
                 let call = Call {
                     pool: &self.pool,
                     resolver: &self.resolver,
-                    host,
-                    port: *port,
-                    untrusted: target.untrusted,
+                    tls: &self.common.tls,
+                    way: Way::to(target, prepared.host(route, target)),
+                    claim: claim.clone(),
                     upload: &upload,
                     upgrade: events.is_none() && prepared.upgrade.is_asked(),
-                    events: events.is_some(),
+                    spelling: events.is_some() || prepared.told,
                     waits: self.waits(route),
                     origin,
                 };
-                upstream::send(&call, head).await?
+                let result = upstream::send(&call, head).await;
+                self.note(claim.filter(|_| route.minds_targets()), &result);
+                result?
             }
-            _ => self.built_in(route, target, prepared, &head, &upload).await,
+            Address::Zhttp(_) | Address::ZhttpReq(_) => return Err(ZHTTP),
+            Address::Test | Address::Welcome => {
+                self.built_in(route, target, prepared, &head, &upload).await
+            }
         };
         let mut head = reply.head;
         reply::clean(&mut head, prepared.trailers).map_err(Error::Garbage)?;
@@ -97,6 +139,17 @@ impl Forwarder {
             debug: self.settings.proxy.debug || route.debug,
             url: None,
         })
+    }
+
+    /// A target that cannot be connected to rests.
+    fn note(&self, claim: Option<Arc<Claim>>, result: &Result<upstream::Reply, Error>) {
+        let Some(claim) = claim else { return };
+        match result {
+            Err(error) if is_unreached(error) => {
+                claim.condition().failed(self.common.health.rest(), error);
+            }
+            _ => claim.condition().reached(),
+        }
     }
 
     fn waits(&self, route: &Route) -> Waits {
@@ -139,12 +192,23 @@ impl Forwarder {
     }
 }
 
-/// A part of gripd that is still to come and that this request needs.
-fn not_there(target: &Target) -> Option<&'static str> {
-    match &target.address {
-        Address::Zhttp(_) | Address::ZhttpReq(_) => Some("a zhttp target"),
-        _ if target.ssl => Some("TLS to the backend"),
-        Address::Test | Address::Welcome | Address::Host(..) => None,
+impl Prepared {
+    /// The head for one target, and what it carries when it is a WebSocket's over HTTP.
+    ///
+    /// # Errors
+    /// The target cannot be asked with this head.
+    pub(super) fn outgoing(
+        &self,
+        route: &Route,
+        target: &Target,
+        upload: &Upload,
+    ) -> Result<(request::Parts, Option<Events>), Cause> {
+        let events = events(target, self)?;
+        let head = match &events {
+            Some(events) => self.events_head(events, route, target)?,
+            None => self.own_head(route, target, upload)?,
+        };
+        Ok((head, events))
     }
 }
 
@@ -168,8 +232,13 @@ fn events(target: &Target, prepared: &Prepared) -> Result<Option<Events>, Cause>
 /// Was nothing sent, so that the next target may be asked?
 fn is_unreached(error: &Error) -> bool {
     match error {
-        Error::Unreachable(_) | Error::Name(_) => true,
+        Error::Unreachable(_) | Error::Name(_) | Error::Tls(_) => true,
         Error::TimedOut(wait) => wait.what == "connecting to the backend",
         _ => false,
     }
 }
+
+/// Why a `zhttp` target is not asked.
+pub(super) const ZHTTP: Cause = Cause::NotThere {
+    feature: "a zhttp target",
+};

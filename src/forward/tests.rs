@@ -6,6 +6,7 @@ mod fetch;
 mod requests;
 mod share;
 mod stale;
+mod tls;
 
 use std::{cell::RefCell, convert::Infallible, pin::Pin, rc::Rc, time::Duration};
 
@@ -15,7 +16,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::{LocalSet, spawn_local},
@@ -71,9 +72,20 @@ impl Forwarder {
             addr: Some([127, 0, 0, 1].into()),
             ..Client::default()
         };
-        let answer = self.forward(asked.head, asked.upload, &client).await;
+        let answer = self.go(asked.head, asked.upload, &client).await;
         drop(asked.client);
         answer
+    }
+
+    /// Finds a request's way and goes it.
+    async fn go(
+        &self,
+        head: request::Parts,
+        upload: Upload,
+        client: &Client<'_>,
+    ) -> Result<Answer, Failure> {
+        let way = self.way(&head, client);
+        self.forward(head, upload, way, client).await
     }
 
     /// Passes a request and reads the answer's body to its end.
@@ -108,7 +120,7 @@ fn welcome() -> Welcome {
     let nobody = Rc::new(|_| {
         Box::pin(std::future::ready(Ok(0_usize))) as crate::upstream::welcome::Publishing
     });
-    Welcome::new("http://localhost:1", "none", nobody)
+    Welcome::new("http://localhost:1", "none", "none", nobody)
 }
 
 /// A forwarder with one route, to these ports.
@@ -179,7 +191,7 @@ async fn backend(script: &'static [&'static [&'static str]]) -> (u16, Seen) {
 }
 
 /// One request, head and body as they came; `None` at the connection's end.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         let byte = stream.read_u8().await.ok()?;

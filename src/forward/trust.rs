@@ -31,10 +31,9 @@ impl Trust {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        let trusted = verifier.accepts(signature.as_bytes(), now);
-        if !trusted {
-            tracing::debug!("Grip-Sig of a client does not verify: it is not trusted");
-        }
-        trusted
+        verifier
+            .verify(signature.as_bytes(), now)
+            .inspect_err(|why| tracing::debug!("a client is not trusted by its Grip-Sig: {why}"))
+            .is_ok()
     }
 }

@@ -6,16 +6,19 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
 
-use super::gated::Signals;
-use crate::forward;
+use super::{gated::Signals, script::Script};
+use crate::{cross_origin::call::Mode, forward};
 
 /// An answer's body. When hyper lets it go, the answer is complete.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     content: Content,
+    /// The JSON-P call that it stands in.
+    script: Option<Box<Script>>,
     signals: Rc<Signals>,
 }
 
@@ -38,17 +41,11 @@ enum Content {
 impl Outgoing {
     pub(super) fn whole(bytes: Bytes, signals: &Rc<Signals>) -> Self {
         let bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
-        Self {
-            content: Content::Whole(bytes),
-            signals: Rc::clone(signals),
-        }
+        Self::new(Content::Whole(bytes), signals)
     }
 
     pub(super) fn stream(body: forward::Body, signals: &Rc<Signals>) -> Self {
-        Self {
-            content: Content::Stream(body),
-            signals: Rc::clone(signals),
-        }
+        Self::new(Content::Stream(body), signals)
     }
 
     /// A body whose beginning was read already. With `park`, a hold begins where it ends.
@@ -63,50 +60,79 @@ impl Outgoing {
             rest: Some(rest),
             park,
         };
+        Self::new(content, signals)
+    }
+
+    fn new(content: Content, signals: &Rc<Signals>) -> Self {
         Self {
             content,
+            script: None,
             signals: Rc::clone(signals),
         }
     }
-}
 
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = forward::BodyError;
+    /// Another body in the place of this one.
+    pub(super) fn with(mut self, bytes: Bytes) -> Self {
+        self.content = Content::Whole(Some(bytes));
+        self
+    }
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
+    /// The same inside a JSON-P call, of which this is the beginning.
+    pub(super) fn inside(mut self, opening: Bytes, mode: Mode) -> Self {
+        let goes_on = matches!(self.content, Content::Prefixed { park: true, .. });
+        self.script = Some(Box::new(Script::new(opening, mode, goes_on)));
+        self
+    }
+
+    /// The whole body, read to its end; `None` when it is longer than `limit`, or nobody knows how
+    /// long. One that breaks off meanwhile breaks off when it is sent.
+    pub(super) async fn gather(&mut self, limit: usize) -> Option<Bytes> {
+        let body = match &mut self.content {
+            Content::Whole(bytes) => return Some(bytes.take().unwrap_or_default()),
+            Content::Stream(body) => body,
+            Content::Prefixed { .. } => return None,
+        };
+        let length = body.size_hint().exact();
+        if length.is_none_or(|length| length > limit as u64) {
+            return None;
+        }
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(piece) = frame.ok()?.into_data() {
+                whole.extend_from_slice(&piece);
+            }
+        }
+        Some(whole.freeze())
+    }
+
+    /// What is to be sent: the content, or the call around it.
+    fn poll_dressed(
+        &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, forward::BodyError>>> {
-        let frame = ready!(self.poll_content(context));
-        if let Some(Ok(frame)) = &frame {
-            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-            let sent = &self.signals.sent;
-            sent.set(sent.get() + bytes);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Whole(bytes) => bytes.is_none(),
-            Content::Stream(body) => body.is_end_stream(),
-            Content::Prefixed { .. } => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.content {
-            Content::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+        loop {
+            let opening = self.script.as_mut().and_then(|script| script.opening());
+            if let Some(opening) = opening {
+                return Poll::Ready(Some(Ok(Frame::data(opening))));
             }
-            Content::Stream(body) => body.size_hint(),
-            Content::Prefixed { .. } => SizeHint::default(),
+            let frame = ready!(self.poll_content(context)).transpose()?;
+            let Some(script) = &mut self.script else {
+                return Poll::Ready(frame.map(Ok));
+            };
+            match frame.map(Frame::into_data) {
+                None => return Poll::Ready(script.closing().map(|end| Ok(Frame::data(end)))),
+                Some(Ok(piece)) => {
+                    let piece = script.piece(&piece);
+                    if !piece.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::data(piece))));
+                    }
+                }
+                // A call ends with itself, not with trailers.
+                Some(Err(_)) => {}
+            }
         }
     }
-}
 
-impl Outgoing {
     fn poll_content(
         &mut self,
         context: &mut Context<'_>,
@@ -133,6 +159,44 @@ impl Outgoing {
                 self.signals.answered.set(true);
                 Poll::Pending
             }
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = forward::BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, forward::BodyError>>> {
+        let frame = ready!(self.poll_dressed(context));
+        if let Some(Ok(frame)) = &frame {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            let sent = &self.signals.sent;
+            sent.set(sent.get() + bytes);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            _ if self.script.is_some() => false,
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Stream(body) => body.is_end_stream(),
+            Content::Prefixed { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            _ if self.script.is_some() => SizeHint::default(),
+            Content::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Content::Stream(body) => body.size_hint(),
+            Content::Prefixed { .. } => SizeHint::default(),
         }
     }
 }

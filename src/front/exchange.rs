@@ -215,11 +215,8 @@ impl Desk {
             }),
             Some(Next::Hold(start) | Next::HoldLater(start)) => {
                 (front.tune_held)(&socket);
-                let early = Early {
-                    // A copy, so that nothing of the read buffer is kept while it is held.
-                    bytes: early.to_vec(),
-                    limit: front.settings.limits.early_bytes,
-                };
+                // A copy, so that nothing of the read buffer is kept while it is held.
+                let early = Early(early.to_vec());
                 Turn::Held(Session::park(start, socket, early))
             }
             Some(Next::Socket(start)) => {

@@ -1,32 +1,35 @@
 //! A client's connection while it is busy.
 //!
-//! One task per connection. Between requests it keeps nothing but the socket. When a request's
-//! head has passed the gate, a hyper connection is made for this one request and driven until its
-//! answer is flushed; then the socket is taken out of it again. If the answer is an instruct, the
-//! socket is parked in the thread's shard instead ([`crate::hold`]), and comes back when the hold
-//! is over and the client may send its next request.
+//! Between requests a connection keeps nothing but the socket. When a request's head has passed
+//! the gate, a hyper connection is made for this one request and driven until its answer is
+//! flushed; then the socket is taken out of it again. If the answer is an instruct, the socket is
+//! parked in the thread's shard instead ([`crate::hold`]), and comes back when the hold is over and
+//! the client may send its next request.
 //!
 //! hyper never sees a byte that the gate has not passed: `gated` hands it exactly one request.
 
 mod body;
+mod dress;
 mod exchange;
 mod gated;
 mod refusal;
 mod request;
+mod script;
 mod service;
 mod story;
 mod tunnel;
 
-use std::{cell::Cell, fmt, net::SocketAddr, rc::Rc, sync::Arc};
+use std::{cell::Cell, fmt, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc};
 
 use bytes::BytesMut;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{net::TcpStream, sync::Notify, task::spawn_local};
 
+pub use self::service::socket_headers;
 use self::{exchange::Exchange, request::Arrival};
 use crate::{
-    config::Settings,
+    config::{Limits, Settings},
     grip::connection::{ConnectionId, ConnectionIds},
-    hold::{self, Outcome},
+    hold::{self, Outcome, Paused, Session},
     http1::gate,
     telemetry::counters::Family,
 };
@@ -71,26 +74,30 @@ enum Turn {
     /// It waits for the next request.
     Next(Line),
     /// It is parked.
-    Held(hold::Session),
+    Held(Session),
     /// It is parked, and has left HTTP.
     Socket(hold::Parked),
     /// It is over.
     Over,
 }
 
+/// What the gate lets pass, by the settings.
+pub fn gate_limits(limits: &Limits) -> gate::Limits {
+    gate::Limits {
+        head: limits.request_head,
+        target: limits.request_target,
+        headers: limits.request_headers,
+        body: limits.request_body,
+    }
+}
+
 impl Front {
     /// The front of one thread.
     pub fn new(context: hold::Context, tune_held: fn(&TcpStream), ids: ConnectionIds) -> Rc<Self> {
         let settings = Arc::clone(&context.settings);
-        let limits = gate::Limits {
-            head: settings.limits.request_head,
-            target: settings.limits.request_target,
-            headers: settings.limits.request_headers,
-            body: settings.limits.request_body,
-        };
         Rc::new(Self {
+            limits: gate_limits(&settings.limits),
             settings,
-            limits,
             context,
             ids,
             tune_held,
@@ -98,50 +105,81 @@ impl Front {
         })
     }
 
-    /// Serves a client's connection until it is over.
+    /// Serves a client's connection until it is over. `ticket` is dropped then.
     ///
-    /// # Cancel safety
-    /// Dropping it closes the connection and cancels what is under way for it.
-    pub async fn serve(self: Rc<Self>, socket: TcpStream, peer: SocketAddr) {
+    /// Busy and parked it has a task each, since a task keeps the size of the largest thing that was
+    /// ever done in it. Ending the runtime's local set closes it and cancels what is under way.
+    pub fn serve(
+        self: Rc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+        ticket: impl Sized + 'static,
+    ) {
         let id = self.ids.next();
-        let mut line = Line {
+        let line = Line {
             socket,
             early: BytesMut::new(),
             is_new: true,
         };
-        let mut paused = None;
-        // Boxed, each for itself, so that an idle connection has not the size of a busy one, nor a
-        // parked one that of either.
-        while let Some(head) = Box::pin(self.admit(&mut line, peer)).await {
-            let exchange =
-                Exchange::new(&self, line, &head, Peer { addr: peer, id }, paused.take());
-            let session = match Box::pin(exchange.run()).await {
-                Turn::Next(next) => {
-                    line = next;
-                    continue;
+        self.attend(line, Peer { addr: peer, id }, None, ticket);
+    }
+
+    /// Answers requests, in a task of its own.
+    fn attend(
+        self: Rc<Self>,
+        line: Line,
+        peer: Peer,
+        paused: Option<Paused>,
+        ticket: impl Sized + 'static,
+    ) {
+        let attending = async move {
+            match self.answer(line, peer, paused).await {
+                Turn::Next(_) | Turn::Over => {}
+                Turn::Held(session) => drop(spawn_local(self.keep(session, peer, ticket))),
+                Turn::Socket(parked) => {
+                    spawn_local(async move {
+                        parked.run(&self.context, &peer.addr).await;
+                        drop(ticket);
+                    });
                 }
-                Turn::Over => return,
-                Turn::Held(session) => session,
-                // Boxed: a held stream's task is not to have its size.
-                Turn::Socket(parked) => return Box::pin(parked.run(&self.context, &peer)).await,
-            };
-            line = match session.run(&self.context, &peer).await {
-                Outcome::Over => return,
-                Outcome::Next(socket, early) => Line {
-                    socket,
-                    early: early[..].into(),
-                    is_new: false,
-                },
-                Outcome::Retry(retry) => {
-                    paused = Some(retry.paused);
-                    Line {
-                        socket: retry.socket,
-                        early: retry.bytes[..].into(),
-                        is_new: false,
-                    }
-                }
-            };
+            }
+        };
+        // A type without a name: the two tasks begin each other.
+        let attending: Pin<Box<dyn Future<Output = ()>>> = Box::pin(attending);
+        spawn_local(attending);
+    }
+
+    /// Answers one request after the other, until the connection is parked or over.
+    async fn answer(
+        self: &Rc<Self>,
+        mut line: Line,
+        peer: Peer,
+        mut paused: Option<Paused>,
+    ) -> Turn {
+        // Boxed, each for itself, so that an idle connection has not the size of a busy one.
+        while let Some(head) = Box::pin(self.admit(&mut line, peer.addr)).await {
+            let exchange = Exchange::new(self, line, &head, peer, paused.take());
+            match Box::pin(exchange.run()).await {
+                Turn::Next(next) => line = next,
+                turn => return turn,
+            }
         }
+        Turn::Over
+    }
+
+    /// Keeps a parked connection, and goes on with it when its hold is over.
+    async fn keep(self: Rc<Self>, session: Session, peer: Peer, ticket: impl Sized + 'static) {
+        let (socket, early, paused) = match session.run(&self.context, &peer.addr).await {
+            Outcome::Over => return,
+            Outcome::Next(socket, early) => (socket, early, None),
+            Outcome::Retry(retry) => (retry.socket, retry.bytes, Some(retry.paused)),
+        };
+        let line = Line {
+            socket,
+            early: early[..].into(),
+            is_new: false,
+        };
+        self.attend(line, peer, paused, ticket);
     }
 
     /// Ends idle connections now, and the others after their request.

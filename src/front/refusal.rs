@@ -22,11 +22,13 @@ use crate::{
 
 /// The head and body of a refusal, for hyper to write.
 pub(super) fn response(status: u16, sentence: &str) -> Response<Bytes> {
-    let mut response = Response::new(format!("{sentence}\n").into());
+    let body = Bytes::from(format!("{sentence}\n"));
+    let length = body.len();
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    headers.insert(header::CONTENT_LENGTH, length.into());
     response
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
 //! instruct and begins a hold.
 
-use std::{convert::Infallible, future::pending, net::IpAddr, sync::Arc, time::Instant};
+use std::{convert::Infallible, future::pending, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{
@@ -13,13 +13,14 @@ use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
 use super::{
     Front,
     body::Outgoing,
+    dress::dress,
     exchange::{Desk, Next},
     refusal,
-    story::{Story, Teller},
+    story::{self, Story},
     tunnel::Tunnel,
 };
 use crate::{
-    forward::{self, Answer, Asked, Cause, Collected, Failure, Route, Upload},
+    forward::{self, Answer, Cause, Collected, CrossOrigin, Failure, Route, Upload},
     grip::{
         BODY_LIMIT,
         instruct::{self, Instruct},
@@ -34,17 +35,21 @@ pub(super) async fn answer(
     desk: &Desk,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, Infallible> {
-    let mut response = match respond(front, desk, request).await {
+    let mut cross_origin = None;
+    let mut response = match respond(front, desk, request, &mut cross_origin).await {
         Ok(response) => response,
         Err(failure) => refuse(desk, &failure).map(|body| Outgoing::whole(body, &desk.signals)),
     };
+    desk.status.set(Some(response.status().as_u16()));
+    if let Some(cross_origin) = cross_origin {
+        response = dress(response, &cross_origin).await;
+    }
     if !desk.signals.read.get() || front.is_draining() {
         // The rest of the request is not wanted, so the connection cannot go on.
         response
             .headers_mut()
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    desk.status.set(Some(response.status().as_u16()));
     Ok(response)
 }
 
@@ -56,26 +61,16 @@ fn refuse(desk: &Desk, failure: &Failure) -> Response<Bytes> {
     }
 }
 
+/// `cross_origin`: what the answer, whichever it is, needs for a page of another site.
 async fn respond(
     front: &Front,
     desk: &Desk,
     request: Request<Incoming>,
+    cross_origin: &mut Option<Box<CrossOrigin>>,
 ) -> Result<Response<Outgoing>, Failure> {
-    let began = Instant::now();
     let (head, body) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let paused = desk.paused.take();
-    let teller = Teller::of(front, &head.headers, paused.is_some());
-    let from = teller.from;
-    let headers = match socket_headers(&head, &body) {
-        Ok(headers) => headers,
-        Err(failure) => {
-            desk.story
-                .replace(Story::of(Err(&failure), began, teller, front));
-            return Err(failure);
-        }
-    };
-    let upload = Upload::new(body, BODY_LIMIT);
     let client = forward::Client {
         addr: Some(desk.peer.addr.ip()),
         secure: false,
@@ -83,14 +78,26 @@ async fn respond(
         connection: Some(desk.peer.id),
         events: None,
     };
-    let asking = front
-        .context
-        .forwarder
-        .forward(head, upload.clone(), &client);
-    let forwarded = asking.await;
+    let forwarder = &front.context.forwarder;
+    let way = forwarder.way(&head, &client);
+    let from = story::named(front, &head, &way, &client);
     desk.story
-        .replace(Story::of(forwarded.as_ref(), began, teller, front));
-    let mut answer = forwarded?;
+        .replace(Story::begin(front, &head, &way, from, paused.is_some()));
+    let headers = socket_headers(&head, !body.is_end_stream())?;
+    cross_origin.clone_from(&way.cross_origin);
+    if way.preflight {
+        return Ok(preflight(Outgoing::whole(Bytes::new(), &desk.signals)));
+    }
+    let upload = Upload::new(body, BODY_LIMIT);
+    let asking = forwarder.forward(head, upload.clone(), way, &client);
+    let result = asking.await;
+    if let Some(story) = &mut *desk.story.borrow_mut() {
+        story.target = match &result {
+            Ok(answer) => Some(answer.target),
+            Err(failure) => failure.target,
+        };
+    }
+    let mut answer = result?;
     if is_websocket(&headers) && is_websocket(&answer.head.headers) && answer.upgrade.is_some() {
         join(front, desk, &mut answer, &headers, from).await?;
     }
@@ -109,16 +116,20 @@ async fn respond(
         let body = Outgoing::stream(answer.body, &desk.signals);
         return Ok(Response::from_parts(answer.head, body));
     }
-    let asking = Asking {
+    let asked = Asked {
         upload: &upload,
         is_head,
+        cross_origin: cross_origin.as_deref(),
         from,
     };
-    settle(front, desk, answer, asking, paused).await
+    settle(front, desk, answer, &asked, paused).await
 }
 
 /// The headers of a WebSocket's handshake, which the answer to it needs; none for other requests.
-fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, Failure> {
+///
+/// # Errors
+/// The request asks for a WebSocket, and is none of a WebSocket's.
+pub fn socket_headers(head: &request::Parts, has_body: bool) -> Result<HeaderMap, Failure> {
     if !is_websocket(&head.headers) {
         return Ok(HeaderMap::new());
     }
@@ -127,7 +138,7 @@ fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, F
         method: head.method.as_str(),
         version: value(header::SEC_WEBSOCKET_VERSION),
         key: value(header::SEC_WEBSOCKET_KEY),
-        body: !body.is_end_stream(),
+        body: has_body,
     };
     match request.check() {
         Ok(_) => Ok(head.headers.clone()),
@@ -135,13 +146,7 @@ fn socket_headers(head: &request::Parts, body: &Incoming) -> Result<HeaderMap, F
             cause: Cause::Handshake(refusal.to_string()),
             route: None,
             target: None,
-            asked: Box::new(Asked {
-                method: head.method.clone(),
-                host: value(header::HOST)
-                    .map(|host| String::from_utf8_lossy(host).into_owned())
-                    .unwrap_or_default(),
-                path: head.uri.path().to_owned(),
-            }),
+            asked: Box::default(),
             debug: false,
         }),
     }
@@ -152,6 +157,13 @@ fn is_websocket(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::UPGRADE).iter();
     let mut protocols = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     protocols.any(handshake::is_websocket)
+}
+
+/// The answer to a preflight, but for the headers that all answers to pages of other sites have.
+fn preflight(body: Outgoing) -> Response<Outgoing> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn tunnel(front: &Front, answer: &Answer, upgrade: OnUpgrade) -> Tunnel {
@@ -198,6 +210,7 @@ fn client<'c>(
         version: desk.version,
         keep_alive: false,
         head: false,
+        cross_origin: None,
         route,
         target: answer.target,
         home: answer.home(),
@@ -236,10 +249,11 @@ async fn open(
     }
 }
 
-/// What is known of the request whose answer is an instruct.
-struct Asking<'a> {
+/// What was asked, as far as a hold has to know.
+struct Asked<'a> {
     upload: &'a Upload,
     is_head: bool,
+    cross_origin: Option<&'a CrossOrigin>,
     /// The client that other proxies name.
     from: Option<IpAddr>,
 }
@@ -249,11 +263,7 @@ async fn settle(
     front: &Front,
     desk: &Desk,
     answer: Answer,
-    Asking {
-        upload,
-        is_head,
-        from,
-    }: Asking<'_>,
+    asked: &Asked<'_>,
     mut paused: Option<Paused>,
 ) -> Result<Response<Outgoing>, Failure> {
     if let Some(paused) = &mut paused {
@@ -261,6 +271,12 @@ async fn settle(
     }
     let home = answer.home();
     let (route, target) = (Arc::clone(&answer.route), answer.target);
+    let Asked {
+        upload,
+        is_head,
+        cross_origin,
+        from,
+    } = *asked;
     let (asked, debug) = (answer.asked.clone(), answer.debug);
     let fail = |cause| Failure::logged(cause, asked.clone(), Arc::clone(&route), target, debug);
     // The rest of the body would be taken for the next request.
@@ -282,6 +298,7 @@ async fn settle(
         version: desk.version,
         keep_alive: desk.keep_alive,
         head: is_head,
+        cross_origin,
         route: &route,
         target,
         home,
@@ -303,8 +320,11 @@ async fn settle(
             let body = Outgoing::prefixed(first, rest, false, &desk.signals);
             Ok(head(&response).map(|()| body))
         }
-        (Begun::Held(start), None) => {
+        (Begun::Held(mut start), None) => {
             desk.status.set(start.status());
+            if let Some(cross_origin) = cross_origin {
+                start.dress(cross_origin);
+            }
             desk.next.replace(Some(Next::Hold(start)));
             // Nothing is hyper's to write: its connection is taken apart from here.
             pending().await

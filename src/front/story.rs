@@ -1,5 +1,5 @@
-//! The line that the log has of each request (`log.access`). When nobody wants it, nothing is kept
-//! or formatted for it.
+//! The line that the log has of each request (`log.access`), at the level of its route
+//! (`log_level`). When nobody wants it, nothing is kept or formatted for it.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,14 +7,14 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, header, request};
 use tracing::Level;
 
 use super::Front;
 use crate::{
-    forward::{Answer, Asked, Failure, Route, cut, show_backend, show_route},
+    forward::{self, Asked, Route, Way, cut, show_backend, show_route},
     http1::gate::Fault,
-    telemetry::access::{LINES, by_level, is_wanted},
+    telemetry::access::{is_wanted, level, write_line},
 };
 
 /// What is told of a request when it is over.
@@ -22,26 +22,21 @@ pub(super) struct Story {
     began: Instant,
     asked: Asked,
     route: Option<Arc<Route>>,
-    target: Option<usize>,
-    teller: Teller,
-}
-
-/// What a request says of its client beyond its address, as far as the log tells it.
-#[derive(Debug, Default)]
-pub(super) struct Teller {
+    /// The route's target that answered, or is at fault.
+    pub(super) target: Option<usize>,
     /// The client that other proxies name.
-    pub(super) from: Option<IpAddr>,
+    from: Option<IpAddr>,
     user_agent: Option<String>,
     /// The request was held before.
-    pub(super) again: bool,
+    again: bool,
 }
 
 /// How a request came to its end in front.
 #[derive(Clone, Copy)]
 pub(super) enum End {
-    /// The answer is out.
+    /// Its answer is out.
     Answered,
-    /// The client left, or the answer could not be finished.
+    /// The client left or the answer could not be finished.
     Broken,
     /// It is held from here on.
     Held,
@@ -58,44 +53,28 @@ pub(super) struct Sent {
     pub(super) bytes: Option<u64>,
 }
 
-impl Teller {
-    /// Reads what is wanted.
-    pub(super) fn of(front: &Front, headers: &HeaderMap, again: bool) -> Self {
-        let log = &front.settings.log;
-        let named = |headers| front.context.forwarder.named_client(headers);
-        let agent = headers.get(header::USER_AGENT);
-        Self {
-            from: log.from.then(|| named(headers)).flatten(),
-            user_agent: agent
-                .filter(|_| log.access && log.user_agent)
-                .map(|agent| cut(&String::from_utf8_lossy(agent.as_bytes())).to_owned()),
-            again,
-        }
-    }
-}
-
 impl Story {
-    /// The story of a request that began at `began` and was forwarded; none when nobody reads it.
-    pub(super) fn of(
-        forwarded: Result<&Answer, &Failure>,
-        began: Instant,
-        teller: Teller,
+    /// The story of a request that begins; none when nobody reads it. `from`: the client that other
+    /// proxies name, if that is told.
+    pub(super) fn begin(
         front: &Front,
+        head: &request::Parts,
+        way: &Way,
+        from: Option<IpAddr>,
+        again: bool,
     ) -> Option<Box<Self>> {
-        let (asked, route, target) = match forwarded {
-            Ok(answer) => (&answer.asked, Some(&answer.route), Some(answer.target)),
-            Err(failure) => (&*failure.asked, failure.route.as_ref(), failure.target),
-        };
-        let own = route.and_then(|route| route.log_level);
-        if !front.settings.log.access || !is_wanted(own, Level::INFO, by_level()) {
+        let (log, route) = (&front.settings.log, way.found());
+        if !log.access || !is_wanted(level(route.and_then(|route| route.log_level))) {
             return None;
         }
         Some(Box::new(Self {
-            began,
-            asked: asked.clone(),
+            began: Instant::now(),
+            asked: way.asked(&head.method),
             route: route.cloned(),
-            target,
-            teller,
+            target: None,
+            from,
+            user_agent: log.user_agent.then(|| user_agent(&head.headers)).flatten(),
+            again,
         }))
     }
 
@@ -109,11 +88,11 @@ impl Story {
         };
         let route = self.route.as_deref();
         let backend = route.zip(self.target);
-        tracing::info!(
-            target: LINES,
+        write_line!(
+            level(route.and_then(|route| route.log_level)),
             {
                 client.addr = %peer,
-                from = self.teller.from.map(tracing::field::display),
+                from = self.from.map(tracing::field::display),
                 method = self.asked.short_method(),
                 host = self.asked.short_host(),
                 path = self.asked.short_path(),
@@ -122,19 +101,35 @@ impl Story {
                 status = sent.status,
                 bytes = sent.bytes,
                 milliseconds = milliseconds(self.began),
-                again = self.teller.again.then_some(true),
-                user_agent = self.teller.user_agent
+                again = self.again.then_some(true),
+                user_agent = self.user_agent
             },
             "{what}"
         );
     }
 }
 
+/// The client that other proxies name, if the log tells of it.
+pub(super) fn named(
+    front: &Front,
+    head: &request::Parts,
+    way: &Way,
+    client: &forward::Client<'_>,
+) -> Option<IpAddr> {
+    let named = || front.context.forwarder.named_client(head, way, client);
+    front.settings.log.from.then(named).flatten()
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let agent = headers.get(header::USER_AGENT)?;
+    Some(cut(&String::from_utf8_lossy(agent.as_bytes())).to_owned())
+}
+
 /// Tells of a request that did not pass the gate.
 pub(super) fn refused(front: &Front, peer: SocketAddr, fault: &Fault) {
-    if front.settings.log.access && by_level() {
-        tracing::info!(
-            target: LINES,
+    if front.settings.log.access && is_wanted(Level::INFO) {
+        write_line!(
+            Level::INFO,
             {
                 client.addr = %peer,
                 status = fault.status(),

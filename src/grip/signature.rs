@@ -1,5 +1,6 @@
 //! `Grip-Sig`: the token by which a backend knows that a request came through this proxy, and by
-//! which this proxy knows that one came through another in front of it.
+//! which this proxy knows that one came through another in front of it. Publishers show who they
+//! are by a token of the same kind.
 //!
 //! A JWT with the claims `exp` and `iss` only. Reading the key is the one place of this room that
 //! touches a file: the key string may name one, and it is read once, at start or reload.
@@ -10,7 +11,8 @@ use std::{
 };
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::Error,
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode,
+    errors::{Error, ErrorKind},
 };
 use serde_json::{Value, json};
 
@@ -29,6 +31,12 @@ pub enum KeyError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The file of a secret is empty or no text.
+    #[error("file {path} holds no secret: it must hold text")]
+    NoText {
+        /// The file.
+        path: PathBuf,
     },
     /// The key's file is neither PEM nor hex.
     #[error("key file {path} has no key: it must hold a PEM key (EC P-256 or RSA) or hex digits")]
@@ -96,7 +104,59 @@ impl Signer {
     }
 }
 
-/// Verifies the `Grip-Sig` tokens of another proxy.
+/// A secret that is compared and not signed with: the text itself, or `file:` and a file
+/// (relative to `dir`) with the text in it, blanks and line ends around it left out.
+///
+/// # Errors
+/// The file cannot be read, or holds no text.
+pub fn secret_text(secret: &str, dir: &Path) -> Result<String, KeyError> {
+    let Some(path) = secret.strip_prefix("file:") else {
+        return Ok(secret.to_owned());
+    };
+    let path = dir.join(path);
+    let text = match fs::read(&path) {
+        Ok(bytes) => String::from_utf8(bytes).unwrap_or_default(),
+        Err(source) => return Err(KeyError::File { path, source }),
+    };
+    match text.trim() {
+        "" => Err(KeyError::NoText { path }),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// What a token that verifies says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Who issued it, if it says so in text.
+    pub iss: Option<String>,
+}
+
+/// Why a token does not verify.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Its algorithm is not that of the key. The key's is told.
+    #[error("its algorithm is not {0:?}")]
+    Algorithm(Algorithm),
+    /// Its time is over.
+    #[error("it expired {ago} s ago (its exp is {exp})")]
+    Expired {
+        /// Until when it was good, in seconds since 1970.
+        exp: u64,
+        /// How long that is over, in seconds.
+        ago: u64,
+    },
+    /// It has no `exp`, or one that is not a whole number of seconds.
+    #[error("it has no exp that is a whole number of seconds since 1970")]
+    NoExpiry,
+    /// It is not signed with the key.
+    #[error("its signature is not made with the key")]
+    Signature,
+    /// It is no token of three parts, or its parts cannot be read.
+    #[error("it is no JWT")]
+    Unreadable,
+}
+
+/// Verifies the tokens of another proxy, or of publishers.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     key: DecodingKey,
@@ -126,15 +186,38 @@ impl Verifier {
         Ok(Some(Self { key, validation }))
     }
 
-    /// Is this token signed with the key, and good at `now`, in seconds since 1970? The algorithm
-    /// must be that of the key, and `exp` a whole number of seconds still ahead; who issued it
-    /// does not matter.
-    pub fn accepts(&self, token: &[u8], now: u64) -> bool {
-        let Ok(token) = decode::<Value>(token, &self.key, &self.validation) else {
-            return false;
-        };
-        let exp = token.claims.get("exp").and_then(Value::as_u64);
-        exp.is_some_and(|exp| now < exp)
+    /// Reads a token that is signed with the key and good at `now`, in seconds since 1970. The
+    /// algorithm must be that of the key, and `exp` a whole number of seconds still ahead; who
+    /// issued it is for the caller to judge.
+    ///
+    /// # Errors
+    /// Why it does not verify.
+    pub fn verify(&self, token: &[u8], now: u64) -> Result<Claims, TokenError> {
+        let token = decode::<Value>(token, &self.key, &self.validation);
+        let claims = token.map_err(|error| self.fault(&error))?.claims;
+        let exp = claims.get("exp").and_then(Value::as_u64);
+        let exp = exp.ok_or(TokenError::NoExpiry)?;
+        if now >= exp {
+            let ago = now - exp;
+            return Err(TokenError::Expired { exp, ago });
+        }
+        let iss = claims.get("iss").and_then(Value::as_str);
+        Ok(Claims {
+            iss: iss.map(str::to_owned),
+        })
+    }
+
+    fn fault(&self, error: &Error) -> TokenError {
+        match error.kind() {
+            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => {
+                let [algorithm, ..] = self.validation.algorithms[..] else {
+                    return TokenError::Unreadable;
+                };
+                TokenError::Algorithm(algorithm)
+            }
+            ErrorKind::InvalidSignature => TokenError::Signature,
+            _ => TokenError::Unreadable,
+        }
     }
 }
 

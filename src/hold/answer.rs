@@ -20,19 +20,21 @@ use crate::{
 /// A stream's head, and its first body piece if it has one, as one buffer.
 pub(super) fn opening(response: &Response, framing: Framing, keep_alive: bool) -> Bytes {
     let mut out = Vec::with_capacity(512 + response.body.len());
-    let (version, head_framing) = match framing {
-        Framing::Bare => (Version::Http10, HeadFraming::UntilClose),
-        _ => (Version::Http11, HeadFraming::Chunked),
+    let (version, head_framing) = if framing.is_bare() {
+        (Version::Http10, HeadFraming::UntilClose)
+    } else {
+        (Version::Http11, HeadFraming::Chunked)
     };
-    let connection = if keep_alive && framing != Framing::Bare {
+    let connection = if keep_alive && !framing.is_bare() {
         Connection::KeepAlive
     } else {
         Connection::Close
     };
     head(response, version, head_framing, connection, &mut out);
-    match framing {
-        Framing::Bare => out.extend_from_slice(&response.body),
-        _ => out.extend_from_slice(&chunk::encode(&response.body)),
+    if framing.is_bare() {
+        out.extend_from_slice(&response.body);
+    } else {
+        out.extend_from_slice(&chunk::encode(&response.body));
     }
     out.into()
 }

@@ -1,23 +1,15 @@
-//! The socket of a held request beside its shard: what its client sends ahead, and the last answer.
+//! What the client of a held request sends ahead, and that it goes away.
 
 use std::{
     io,
     task::{Context, Poll},
-    time::Duration,
 };
-
-use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::hub::Wire;
 
-/// What a client sent ahead while its request was held.
+/// What a client sent ahead while its request was held: the bytes, in order.
 #[derive(Debug)]
-pub struct Early {
-    /// The bytes, in order.
-    pub bytes: Vec<u8>,
-    /// Most of them. One more, and the hold ends.
-    pub limit: usize,
-}
+pub struct Early(pub Vec<u8>);
 
 /// Why a hold ended without its shard's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +21,13 @@ pub(super) enum Left {
 }
 
 impl Early {
-    /// Reads ahead; ready when the client has gone or has sent too much.
-    pub(super) fn poll_read(&mut self, wire: &impl Wire, context: &mut Context<'_>) -> Poll<Left> {
+    /// Reads ahead; ready when the client has gone or has sent more than `limit`.
+    pub(super) fn poll_read(
+        &mut self,
+        wire: &impl Wire,
+        limit: usize,
+        context: &mut Context<'_>,
+    ) -> Poll<Left> {
         loop {
             match wire.poll_read_ready(context) {
                 Poll::Pending => return Poll::Pending,
@@ -40,28 +37,13 @@ impl Early {
             let mut buffer = [0; 1024];
             match wire.try_read(&mut buffer) {
                 Ok(0) => return Poll::Ready(Left::Gone),
-                Ok(read) if self.bytes.len() + read > self.limit => {
+                Ok(read) if self.0.len() + read > limit => {
                     return Poll::Ready(Left::TooMuch);
                 }
-                Ok(read) => self.bytes.extend_from_slice(&buffer[..read]),
+                Ok(read) => self.0.extend_from_slice(&buffer[..read]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return Poll::Ready(Left::Gone),
             }
         }
     }
 }
-
-/// Writes everything; an error when the peer takes nothing for too long.
-pub(super) async fn write_all(socket: &mut TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = tokio::time::timeout(STALLED, socket.write(bytes)).await??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
-/// How long a write of an answer may make no progress.
-const STALLED: Duration = Duration::from_mins(1);

@@ -14,10 +14,13 @@
 mod answer;
 mod ask;
 mod date;
+mod dress;
 mod early;
 mod gone;
 mod link;
+mod long_poll;
 mod notice;
+mod packed;
 mod random;
 mod request;
 mod session;

@@ -3,7 +3,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    num::NonZeroU64,
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     forward::{Route, show_backend, show_route},
     grip::instruct::{Instruct, InstructWarning, Mode},
     telemetry::{
-        access::{LINES, by_level, is_wanted},
+        access::{is_wanted, level, write_line},
         limit::Each,
     },
 };
@@ -98,23 +98,33 @@ impl Default for Notices {
     }
 }
 
-/// What is kept of a hold for the line at its end; nothing where nobody wants that line. A few
-/// words: very many are held.
+/// What is kept of a hold for the line at its end; nothing where nobody wants that line. Two words:
+/// very many are held.
 #[derive(Debug)]
 pub(super) struct Told {
-    route: Arc<Route>,
     /// The client that other proxies name.
     from: Option<Box<IpAddr>>,
-    /// On the clock of holds.
-    began: Duration,
-    target: u16,
-    mode: Mode,
-    /// Of a stream's response.
+    /// On the clock of holds, in microseconds and one more.
+    began: NonZeroU64,
+}
+
+/// What the line tells beside that.
+#[derive(Debug)]
+pub(super) struct End<'a> {
+    pub(super) peer: &'a SocketAddr,
+    pub(super) mode: Mode,
+    pub(super) route: &'a Route,
+    /// Index of the target that answered.
+    pub(super) target: usize,
+    /// Of the response, if there was one.
     pub(super) status: Option<u16>,
+    /// What went out, with all framing.
+    pub(super) bytes: u64,
+    pub(super) cause: &'static str,
 }
 
 impl Told {
-    /// Tells of a hold's beginning, if that is wanted. `now`: on the clock of holds.
+    /// Tells of a hold's beginning, if that is wanted.
     pub(super) fn begin<'c>(
         mode: Mode,
         channels: impl Iterator<Item = &'c str>,
@@ -122,45 +132,45 @@ impl Told {
         context: &Context,
     ) -> Option<Self> {
         let route = client.route;
-        let own = route.log_level;
-        if is_wanted(own, Level::DEBUG, tracing::enabled!(Level::DEBUG)) {
+        if tracing::enabled!(Level::DEBUG) {
             let names: Vec<&str> = channels.collect();
             let channels: String = names.join(", ").chars().take(LONGEST).collect();
             let route = show_route(route);
-            tracing::debug!(target: LINES, mode = name(mode), channels, route, "hold begins");
+            tracing::debug!(mode = name(mode), channels, route, "hold begins");
         }
-        if !context.settings.log.access || !is_wanted(own, Level::INFO, by_level()) {
+        if !context.settings.log.access || !is_wanted(level(route.log_level)) {
             return None;
         }
         Some(Self {
-            route: Arc::clone(route),
             from: client.from.map(Box::new),
-            began: context.holder.now(),
-            target: u16::try_from(client.target).unwrap_or(u16::MAX),
-            mode,
-            status: None,
+            began: NonZeroU64::MIN.saturating_add(micros(context.holder.now())),
         })
     }
 
-    /// Tells of its end. `bytes`: what went out, with all framing; `now`: on the clock of holds.
-    pub(super) fn end(&self, peer: &SocketAddr, cause: &str, bytes: u64, now: Duration) {
-        let held = now.saturating_sub(self.began);
-        tracing::info!(
-            target: LINES,
+    /// Tells of its end. `now`: on the clock of holds.
+    pub(super) fn end(&self, end: &End<'_>, now: Duration) {
+        let began = Duration::from_micros(self.began.get() - 1);
+        let held = now.saturating_sub(began);
+        write_line!(
+            level(end.route.log_level),
             {
-                client.addr = %peer,
+                client.addr = %end.peer,
                 from = self.from.as_deref().map(tracing::field::display),
-                mode = name(self.mode),
-                route = show_route(&self.route),
-                backend = show_backend(&self.route, self.target.into()),
-                status = self.status,
-                bytes,
+                mode = name(end.mode),
+                route = show_route(end.route),
+                backend = show_backend(end.route, end.target),
+                status = end.status,
+                bytes = end.bytes,
                 milliseconds = (held.as_secs_f64() * 1e6).round() / 1e3,
-                cause
+                cause = end.cause
             },
             "hold ends"
         );
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn name(mode: Mode) -> &'static str {
@@ -180,9 +190,9 @@ mod tests {
 
     /// Every held connection has one.
     #[test]
-    fn what_is_kept_of_a_hold_is_a_few_words() {
+    fn what_is_kept_of_a_hold_is_two_words() {
         assert!(
-            size_of::<Option<Told>>() <= 40,
+            size_of::<Option<Told>>() <= 16,
             "{}",
             size_of::<Option<Told>>()
         );

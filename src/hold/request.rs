@@ -13,7 +13,7 @@ fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The request with this head, as it came, and this body: a head that says how long the body is,
 /// whatever the first one said, and does not ask to be told to go on.
-pub(super) fn kept(head: &[u8], body: &[u8]) -> Box<[u8]> {
+pub(super) fn kept(head: &[u8], body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(head.len() + body.len() + 32);
     let mut has_body = false;
     for (index, line) in lines(head).enumerate() {
@@ -31,7 +31,7 @@ pub(super) fn kept(head: &[u8], body: &[u8]) -> Box<[u8]> {
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
-    out.into()
+    out
 }
 
 /// A head that has passed the gate, parsed again.

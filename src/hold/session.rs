@@ -5,6 +5,7 @@ use std::{
     future::{Future, poll_fn},
     net::SocketAddr,
     pin::pin,
+    sync::Arc,
     task::{Context as TaskContext, Poll},
     time::{Duration, Instant},
 };
@@ -13,19 +14,20 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::{
-    answer, ask,
-    early::{Early, Left, write_all},
+    ask,
+    early::{Early, Left},
     gone::Gone,
     link::{Followed, Follower},
-    notice::Told,
-    start::{Client, Context, Start},
+    long_poll::LongPoll,
+    notice::{End, Told},
+    packed::Packed,
+    start::{Client, Context, Start, asks},
     terms::Terms,
 };
 use crate::{
-    forward::{self, Permit, Priority},
-    grip::{format::ResponseFormat, instruct::Response},
-    http1::gate::Version,
-    hub::{Event, Held, Prepared, Why},
+    forward::{Permit, Priority, Route},
+    grip::instruct::{Instruct, Mode, Response},
+    hub::{Event, Held, Why},
     telemetry::{counters::Family, limit::Every},
 };
 
@@ -74,9 +76,14 @@ pub struct Paused {
 /// What the end of a hold needs, and what asking the backend needs.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// A stream that never asks: whether the connection goes on.
+    /// A stream that never asks.
     Stream {
+        /// The connection goes on.
         keep_alive: bool,
+        status: u16,
+        /// Index of the target that answered.
+        target: u16,
+        route: Arc<Route>,
     },
     /// One that may.
     Follower(Box<Follows>),
@@ -88,21 +95,10 @@ pub(super) enum Ending {
 #[derive(Debug)]
 pub(super) struct Follows {
     keep_alive: bool,
+    status: u16,
     terms: Terms,
     link: Option<Box<Follower>>,
     _gone: Option<Gone>,
-}
-
-/// A long-poll: what it is answered with when nothing else comes, and what it asks again.
-#[derive(Debug)]
-pub(super) struct LongPoll {
-    response: Response,
-    version: Version,
-    keep_alive: bool,
-    debug: bool,
-    terms: Terms,
-    request: Box<[u8]>,
-    gone: Option<Gone>,
 }
 
 /// How a stream's or a long-poll's session goes on.
@@ -118,17 +114,24 @@ enum Turn {
 impl Ending {
     /// Keeps no more than a stream needs: most need nothing.
     pub(super) fn stream(
+        instruct: &Instruct,
         keep_alive: bool,
         link: Option<Box<Follower>>,
         terms: Terms,
         gone: Option<Gone>,
-        asks: bool,
     ) -> Self {
-        if link.is_none() && gone.is_none() && !asks {
-            return Self::Stream { keep_alive };
+        let status = instruct.response.code;
+        if link.is_none() && gone.is_none() && !asks(instruct) {
+            return Self::Stream {
+                keep_alive,
+                status,
+                target: u16::try_from(terms.target).unwrap_or(u16::MAX),
+                route: terms.route,
+            };
         }
         Self::Follower(Box::new(Follows {
             keep_alive,
+            status,
             terms,
             link,
             _gone: gone,
@@ -139,7 +142,7 @@ impl Ending {
         response: Response,
         client: &Client<'_>,
         terms: Terms,
-        request: Box<[u8]>,
+        request: Packed,
         gone: Option<Gone>,
     ) -> Self {
         Self::LongPoll(Box::new(LongPoll {
@@ -158,6 +161,31 @@ impl Ending {
             Self::Stream { .. } => None,
             Self::Follower(follows) => Some(&follows.terms),
             Self::LongPoll(poll) => Some(&poll.terms),
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        match self {
+            Self::Stream { .. } | Self::Follower(_) => Mode::Stream,
+            Self::LongPoll(_) => Mode::Response,
+        }
+    }
+
+    /// The status of a stream's response.
+    fn status(&self) -> Option<u16> {
+        match self {
+            Self::Stream { status, .. } => Some(*status),
+            Self::Follower(follows) => Some(follows.status),
+            Self::LongPoll(_) => None,
+        }
+    }
+
+    /// The route taken, and the target that answered.
+    fn origin(&self) -> (Arc<Route>, usize) {
+        match self {
+            Self::Stream { route, target, .. } => (Arc::clone(route), (*target).into()),
+            Self::Follower(follows) => follows.terms.origin(),
+            Self::LongPoll(poll) => poll.terms.origin(),
         }
     }
 }
@@ -181,6 +209,7 @@ impl Session {
     /// # Cancel safety
     /// Dropping it lets the request go and closes its connection.
     pub async fn run(mut self, context: &Context, peer: &SocketAddr) -> Outcome {
+        let limit = context.settings.limits.early_bytes;
         // Boxed, each for itself: a parked request that asks nothing is not to have their size.
         if self.follows_at_once() {
             match Box::pin(self.recover(Why::Hint, context)).await {
@@ -189,7 +218,7 @@ impl Session {
             }
         }
         loop {
-            let event = poll_fn(|cx| poll(&self.held, &mut self.early, cx)).await;
+            let event = poll_fn(|cx| poll(&self.held, &mut self.early, limit, cx)).await;
             let turn = match event {
                 Ok(Event::Recover(why)) => Box::pin(self.recover(why, context)).await,
                 Ok(Event::Ask(question)) => Box::pin(self.ask(*question, context)).await,
@@ -212,6 +241,7 @@ impl Session {
     async fn recover(&mut self, why: Why, context: &Context) -> Turn {
         tracing::debug!(why = why.name(), "the backend is asked again");
         Family::Recoveries.add(why.name());
+        let limit = context.settings.limits.early_bytes;
         let Self {
             held,
             ending,
@@ -229,7 +259,7 @@ impl Session {
                     _ => Priority::Low,
                 };
                 let budget = context.forwarder.budget();
-                match during(held, early, budget.enter(home, priority)).await {
+                match during(held, early, limit, budget.enter(home, priority)).await {
                     Ok(permit) => Turn::Retry(Some(permit)),
                     Err(end) => Turn::Over(end),
                 }
@@ -238,7 +268,7 @@ impl Session {
                 let Some(link) = &mut follows.link else {
                     return Turn::On;
                 };
-                let followed = during(held, early, link.follow(held, context, why)).await;
+                let followed = during(held, early, limit, link.follow(held, context, why)).await;
                 link.at_once = false;
                 match followed {
                     Err(end) => return Turn::Over(end),
@@ -265,7 +295,7 @@ impl Session {
             return Turn::On;
         };
         let asked = ask::ask(&question, terms, held.last_ids(), context);
-        match during(held, early, asked).await {
+        match during(held, early, context.settings.limits.early_bytes, asked).await {
             Ok(reply) => {
                 held.answer(question.ask, &reply.as_reply());
                 Turn::On
@@ -274,59 +304,72 @@ impl Session {
         }
     }
 
-    /// Makes of the connection what it becomes.
+    /// Makes of the connection what it becomes, and tells of the end.
     async fn leave(self, turn: Turn, context: &Context, peer: &SocketAddr) -> Outcome {
         let Self {
             held,
             ending,
             early,
-            mut told,
+            told,
         } = self;
-        let (cause, mut bytes) = (cause(&turn), held.sent());
-        if !matches!(turn, Turn::Retry(_)) {
-            Family::HoldsEnded.add(cause);
-        }
-        let tell = |told: Option<Told>, bytes| {
-            if let Some(told) = told {
-                told.end(peer, cause, bytes, context.holder.now());
-            }
-        };
-        let event = match turn {
-            Turn::On | Turn::Over(Err(_)) => {
-                tell(told, bytes);
-                return Outcome::Over;
-            }
+        let cause = cause(&turn);
+        let turn = match turn {
             Turn::Retry(permit) => return retry(held, ending, &early, permit),
-            Turn::Over(Ok(event)) => event,
+            turn => turn,
         };
-        let Some(socket) = held.release() else {
-            tell(told, bytes);
-            return Outcome::Over;
+        Family::HoldsEnded.add(cause);
+        let (route, target) = ending.origin();
+        let mut end = End {
+            peer,
+            mode: ending.mode(),
+            route: &route,
+            target,
+            status: ending.status(),
+            bytes: held.sent(),
+            cause,
         };
-        let outcome = match (event, ending) {
-            (Event::Ended, Ending::Stream { keep_alive: true }) => {
-                Outcome::Next(socket, early.bytes)
-            }
-            (Event::Ended, Ending::Follower(follows)) if follows.keep_alive => {
-                Outcome::Next(socket, early.bytes)
-            }
-            (event, Ending::LongPoll(mut poll)) => match poll.last_word(event) {
-                Some(response) => {
-                    // While gripd stops, the next request is for somebody else.
-                    poll.keep_alive &= !context.holder.is_draining();
-                    let answer = answer::whole(&response, poll.version, poll.keep_alive);
-                    bytes += answer.len() as u64;
-                    if let Some(told) = &mut told {
-                        told.status = Some(response.code);
-                    }
-                    poll.finish(&answer, socket, early).await
-                }
-                None => Outcome::Over,
-            },
+        let outcome = match turn {
+            Turn::Over(Ok(event)) => last(held, ending, early, event, &mut end, context).await,
             _ => Outcome::Over,
         };
-        tell(told, bytes);
+        if let Some(told) = told {
+            told.end(&end, context.holder.now());
+        }
         outcome
+    }
+}
+
+/// Does what an event wants to be done last. `end`: completed by what a long-poll is answered.
+async fn last(
+    held: Held<TcpStream>,
+    ending: Ending,
+    early: Early,
+    event: Event,
+    end: &mut End<'_>,
+    context: &Context,
+) -> Outcome {
+    let Some(socket) = held.release() else {
+        return Outcome::Over;
+    };
+    match (event, ending) {
+        (Event::Ended, Ending::Stream { keep_alive, .. }) if keep_alive => {
+            Outcome::Next(socket, early.0)
+        }
+        (Event::Ended, Ending::Follower(follows)) if follows.keep_alive => {
+            Outcome::Next(socket, early.0)
+        }
+        (event, Ending::LongPoll(mut poll)) => match poll.last_word(event, context) {
+            Some((status, response)) => {
+                // While gripd stops, the next request is for somebody else.
+                poll.keep_alive &= !context.holder.is_draining();
+                let answer = poll.encode(&response);
+                end.status = Some(status);
+                end.bytes += answer.len() as u64;
+                poll.finish(&answer, socket, early).await
+            }
+            None => Outcome::Over,
+        },
+        _ => Outcome::Over,
     }
 }
 
@@ -334,12 +377,13 @@ impl Session {
 fn poll(
     held: &Held<TcpStream>,
     early: &mut Early,
+    limit: usize,
     context: &mut TaskContext<'_>,
 ) -> Poll<Result<Event, Left>> {
     if let Poll::Ready(event) = held.poll(context) {
         return Poll::Ready(Ok(event));
     }
-    held.wire(|wire| early.poll_read(wire, context))
+    held.wire(|wire| early.poll_read(wire, limit, context))
         .unwrap_or(Poll::Ready(Left::Gone))
         .map(Err)
 }
@@ -348,11 +392,12 @@ fn poll(
 async fn during<T>(
     held: &Held<TcpStream>,
     early: &mut Early,
+    limit: usize,
     work: impl Future<Output = T>,
 ) -> Result<T, Result<Event, Left>> {
     let mut work = pin!(work);
     poll_fn(|context| {
-        if let Poll::Ready(end) = poll(held, early, context) {
+        if let Poll::Ready(end) = poll(held, early, limit, context) {
             return Poll::Ready(Err(end));
         }
         work.as_mut().poll(context).map(Ok)
@@ -372,13 +417,18 @@ fn fail(held: &Held<TcpStream>, text: &str, debug: bool) {
     held.end();
 }
 
-fn retry(held: Held<TcpStream>, ending: Ending, early: &Early, permit: Option<Permit>) -> Outcome {
+fn retry(
+    held: Held<TcpStream>,
+    ending: Ending,
+    Early(early): &Early,
+    permit: Option<Permit>,
+) -> Outcome {
     let (Ending::LongPoll(poll), Some(socket)) = (ending, held.take_wire()) else {
         return Outcome::Over;
     };
     Outcome::Retry(Box::new(Retry {
         socket,
-        bytes: [&poll.request, early.bytes.as_slice()].concat(),
+        bytes: [poll.request.unpack(), early.clone()].concat(),
         paused: Paused {
             last: held.last_ids(),
             held,
@@ -410,52 +460,5 @@ fn cause(turn: &Turn) -> &'static str {
         },
     }
 }
-
-impl LongPoll {
-    /// What the client gets at the end.
-    fn last_word(&self, event: Event) -> Option<Response> {
-        match event {
-            Event::Answer { item, body } => Some(self.answer(&item, body)),
-            Event::Timeout => Some(self.response.clone()),
-            Event::Failed(text) => Some(answer::bad_gateway(&text)),
-            Event::Ask(_)
-            | Event::Broken
-            | Event::Close { .. }
-            | Event::Ended
-            | Event::Overflow
-            | Event::Recover(_)
-            | Event::Refresh
-            | Event::Tick => None,
-        }
-    }
-
-    fn answer(&self, item: &Prepared, body: Option<Bytes>) -> Response {
-        let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
-            return self.response.clone();
-        };
-        answer::merged(&self.response, content, body).unwrap_or_else(|error| {
-            if let Some(left_out) = UNFIT.hit(Instant::now()) {
-                let left_out = (left_out > 0).then_some(left_out);
-                let channels = item.item().channels.join(", ");
-                tracing::warn!(channels, %error, left_out, "item cannot answer a long-poll");
-            }
-            answer::bad_gateway(&if self.debug {
-                error.to_string()
-            } else {
-                forward::GENERIC.to_owned()
-            })
-        })
-    }
-
-    async fn finish(&self, answer: &[u8], mut socket: TcpStream, early: Early) -> Outcome {
-        match write_all(&mut socket, answer).await {
-            Ok(()) if self.keep_alive => Outcome::Next(socket, early.bytes),
-            Ok(()) | Err(_) => Outcome::Over,
-        }
-    }
-}
-
-/// An item goes to every long-poll of its channel: one line says it for all of them.
-static UNFIT: Every = Every::new(Duration::from_secs(1));
 
 static FAILED: Every = Every::new(Duration::from_secs(1));

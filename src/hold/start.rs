@@ -11,17 +11,18 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use super::{
-    answer,
+    answer, dress,
     gone::{Gone, Teller},
     link::Follower,
     notice::{Notices, Told},
+    packed::Packed,
     request,
     session::{Ending, Paused},
     terms::{Terms, filtered, is_event_stream, no_link, unanswerable},
 };
 use crate::{
     config::Settings,
-    forward::{Forwarder, Home, Location, Route},
+    forward::{CrossOrigin, Forwarder, Home, Location, Route},
     grip::{
         connection::ConnectionId,
         filter::{Filter, FilterError},
@@ -56,6 +57,8 @@ pub struct Client<'a> {
     pub keep_alive: bool,
     /// The request was a `HEAD`: it is never held.
     pub head: bool,
+    /// What its answer needs to be read by a page of another site.
+    pub cross_origin: Option<&'a CrossOrigin>,
     /// The route taken.
     pub route: &'a Arc<Route>,
     /// Index of the target that answered.
@@ -164,9 +167,10 @@ fn next_link(instruct: &mut Instruct, home: Option<&Home>) -> Option<Location> {
 }
 
 fn way(instruct: &Instruct, client: &Client<'_>) -> Way {
-    // 204 and 304 have no body, so there is nothing to hold (RFC 9110 section 6.4.1).
+    // 204 and 304 have no body to go on with (RFC 9110 section 6.4.1). A long-poll may end so.
     let has_body = !client.head && !matches!(instruct.response.code, 204 | 304);
     match instruct.hold {
+        Some(Mode::Response) if !client.head => Way::Hold(Mode::Response),
         Some(mode) if has_body => Way::Hold(mode),
         None if has_body && instruct.links.next.is_some() => Way::Follow,
         Some(_) | None => Way::Answer,
@@ -182,10 +186,7 @@ fn hold(
     paused: Option<Paused>,
     context: &Context,
 ) -> Start {
-    let framing = match client.version {
-        Version::Http10 => Framing::Bare,
-        Version::Http11 => Framing::Chunked,
-    };
+    let framing = framing(client);
     let terms = Terms {
         route: Arc::clone(client.route),
         target: client.target,
@@ -199,7 +200,7 @@ fn hold(
     let link = link.map(|link| link.timeout);
     let ask = terms.ask(&instruct, mode, link, &context.settings, &context.notices);
     let names = ask.channels.iter().map(|(name, _)| &**name);
-    let mut told = Told::begin(mode, names, client, context);
+    let told = Told::begin(mode, names, client, context);
     let (held, gone) = match paused {
         None => (context.holder.hold(ask), None),
         Some(Paused { held, gone, .. }) => {
@@ -214,16 +215,13 @@ fn hold(
     let keep_alive = client.keep_alive;
     let (ending, response) = match mode {
         Mode::Response => {
-            let kept = request::kept(client.request, client.body);
+            let kept = Packed::new(&request::kept(client.request, client.body));
             let ending = Ending::long_poll(instruct.response, client, terms, kept, gone);
             (ending, None)
         }
         Mode::Stream | Mode::Message => {
-            if let Some(told) = &mut told {
-                told.status = Some(instruct.response.code);
-            }
-            let goes_on = keep_alive && framing == Framing::Chunked;
-            let ending = Ending::stream(goes_on, follower, terms, gone, asks(&instruct));
+            let goes_on = keep_alive && !framing.is_bare();
+            let ending = Ending::stream(&instruct, goes_on, follower, terms, gone);
             (ending, Some(instruct.response))
         }
     };
@@ -237,8 +235,20 @@ fn hold(
     }
 }
 
+fn framing(client: &Client<'_>) -> Framing {
+    let chunked = client.version == Version::Http11;
+    match client.cross_origin.and_then(CrossOrigin::call) {
+        Some(call) => Framing::Script {
+            mode: call.mode(),
+            chunked,
+        },
+        None if chunked => Framing::Chunked,
+        None => Framing::Bare,
+    }
+}
+
 /// May a filter of this instruct ask the backend?
-fn asks(instruct: &Instruct) -> bool {
+pub(super) fn asks(instruct: &Instruct) -> bool {
     let filters = instruct
         .channels
         .iter()
@@ -269,15 +279,17 @@ impl Start {
         Some(self.response.as_ref()?.code)
     }
 
+    /// Makes a stream's response fit for a page of another site.
+    pub fn dress(&mut self, cross_origin: &CrossOrigin) {
+        let response = self.response.take();
+        self.response = response.map(|one| dress::opening(sse(one), cross_origin));
+    }
+
     /// A stream's head and first body piece, as they go out before anything else; `None` for a
     /// long-poll, which says nothing until it is answered.
     pub(super) fn opening(&mut self) -> Option<Bytes> {
-        let response = self.response.take()?;
-        Some(answer::opening(
-            &sse(response),
-            self.framing,
-            self.keep_alive,
-        ))
+        let response = sse(self.response.take()?);
+        Some(answer::opening(&response, self.framing, self.keep_alive))
     }
 
     /// The head of a stream whose body is too large to be kept: front writes it and streams the

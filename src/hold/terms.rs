@@ -34,6 +34,11 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    /// The route taken, and the target that answered.
+    pub(super) fn origin(&self) -> (Arc<Route>, usize) {
+        (Arc::clone(&self.route), self.target)
+    }
+
     /// What to ask the shard for. `link`: the next link's time, if there is one.
     pub(super) fn ask<'i>(
         &self,

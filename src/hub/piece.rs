@@ -1,11 +1,18 @@
 //! Pieces: bytes that were encoded once, in each framing, and go to one connection or to very many.
 
-use std::sync::Arc;
+use std::{
+    cell::OnceCell,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 
 use super::prepared::Prepared;
-use crate::{http1::chunk, websocket::frame};
+use crate::{
+    cross_origin::call::{self, Mode},
+    http1::chunk,
+    websocket::frame,
+};
 
 /// How what goes to a connection is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +25,13 @@ pub enum Framing {
     Frames,
     /// In WebSocket frames, compressed where that is worth it.
     Deflated,
+    /// Inside a JSON-P call, which the end of the body closes.
+    Script {
+        /// What the call looks like.
+        mode: Mode,
+        /// In chunks, or as it is.
+        chunked: bool,
+    },
 }
 
 /// Bytes that go to one or to many connections, in each framing.
@@ -33,12 +47,28 @@ pub(super) struct Piece {
 /// A piece on the wire.
 #[derive(Debug)]
 enum Forms {
+    /// An item's content. What few need is encoded when somebody does.
+    Item { chunked: Bytes, item: Arc<Prepared> },
     /// Part of a body.
-    Body { bare: Bytes, chunked: Bytes },
+    Body {
+        bare: Bytes,
+        chunked: Bytes,
+        /// Few need it, so it takes no room of its own.
+        script: OnceCell<Box<Script>>,
+    },
+    /// The end of a body.
+    End,
     /// An item's WebSocket message, encoded when somebody needs it.
     Message(Arc<Prepared>),
     /// The same for everybody who gets it.
     Raw(Bytes),
+}
+
+/// Part of a body inside the text of a JSON-P call.
+#[derive(Debug)]
+pub(super) struct Script {
+    bare: Bytes,
+    chunked: Bytes,
 }
 
 /// The items of a piece.
@@ -54,9 +84,9 @@ impl Piece {
     /// An item's content.
     pub(super) fn item(item: &Arc<Prepared>, channel: u32) -> Self {
         Self {
-            forms: Forms::Body {
-                bare: item.content().clone(),
+            forms: Forms::Item {
                 chunked: item.chunk().clone(),
+                item: Arc::clone(item),
             },
             last: false,
             items: Some(Items::one(item, channel)),
@@ -99,6 +129,7 @@ impl Piece {
             forms: Forms::Body {
                 bare: join(Prepared::content),
                 chunked: join(Prepared::chunk),
+                script: OnceCell::new(),
             },
             last: false,
             items: ends.map(|(first, newest)| Items {
@@ -125,6 +156,7 @@ impl Piece {
             forms: Forms::Body {
                 bare: content.clone(),
                 chunked: chunk::encode(content),
+                script: OnceCell::new(),
             },
             last: false,
             items: None,
@@ -143,10 +175,7 @@ impl Piece {
     /// The end of the body.
     pub(super) fn end() -> Self {
         Self {
-            forms: Forms::Body {
-                bare: Bytes::new(),
-                chunked: Bytes::from_static(chunk::LAST),
-            },
+            forms: Forms::End,
             last: true,
             items: None,
         }
@@ -155,13 +184,86 @@ impl Piece {
     pub(super) fn bytes(&self, framing: Framing) -> &Bytes {
         match (&self.forms, framing) {
             (Forms::Raw(bytes), _) => bytes,
-            (Forms::Body { bare, .. }, Framing::Bare) => bare,
-            (Forms::Body { chunked, .. }, _) => chunked,
+            (Forms::Item { item, .. }, Framing::Script { .. }) if framing.is_escaped() => {
+                item.script().bytes(framing)
+            }
+            (Forms::Body { bare, script, .. }, Framing::Script { .. }) if framing.is_escaped() => {
+                script
+                    .get_or_init(|| Box::new(Script::of(bare)))
+                    .bytes(framing)
+            }
+            (Forms::Item { item, .. }, _) if framing.is_bare() => item.content(),
+            (Forms::Body { bare, .. }, _) if framing.is_bare() => bare,
+            (Forms::Item { chunked, .. } | Forms::Body { chunked, .. }, _) => chunked,
+            (Forms::End, _) => end(framing),
             (Forms::Message(item), Framing::Deflated) => item.deflated(),
             (Forms::Message(item), _) => item.frame(),
         }
     }
 }
+
+impl Framing {
+    /// Does only the connection's end end the body?
+    pub fn is_bare(self) -> bool {
+        matches!(self, Self::Bare | Self::Script { chunked: false, .. })
+    }
+
+    /// Does the body stand inside a text?
+    fn is_escaped(self) -> bool {
+        matches!(
+            self,
+            Self::Script {
+                mode: Mode::Extended,
+                ..
+            }
+        )
+    }
+}
+
+impl Script {
+    /// A part of a body, in each framing.
+    pub(super) fn of(content: &[u8]) -> Self {
+        let mut bare = Vec::with_capacity(content.len());
+        call::escape(content, &mut bare);
+        Self {
+            chunked: chunk::encode(&bare),
+            bare: bare.into(),
+        }
+    }
+
+    fn bytes(&self, framing: Framing) -> &Bytes {
+        if framing.is_bare() {
+            &self.bare
+        } else {
+            &self.chunked
+        }
+    }
+}
+
+/// The end of a body.
+fn end(framing: Framing) -> &'static Bytes {
+    let Framing::Script { mode, chunked } = framing else {
+        return if framing.is_bare() { &NOTHING } else { &LAST };
+    };
+    let ends = match mode {
+        Mode::Basic => &BASIC,
+        Mode::Extended => &EXTENDED,
+    };
+    let [bare, in_chunks] = &**ends;
+    if chunked { in_chunks } else { bare }
+}
+
+/// How a call's body ends, as it is and in chunks.
+fn ends(mode: Mode) -> [Bytes; 2] {
+    let closing = mode.closing();
+    let chunked = [&chunk::encode(closing), chunk::LAST].concat();
+    [Bytes::from_static(closing), chunked.into()]
+}
+
+static NOTHING: Bytes = Bytes::new();
+static LAST: Bytes = Bytes::from_static(chunk::LAST);
+static BASIC: LazyLock<[Bytes; 2]> = LazyLock::new(|| ends(Mode::Basic));
+static EXTENDED: LazyLock<[Bytes; 2]> = LazyLock::new(|| ends(Mode::Extended));
 
 impl Items {
     fn one(item: &Arc<Prepared>, channel: u32) -> Self {

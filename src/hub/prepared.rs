@@ -5,7 +5,9 @@ use std::{cell::RefCell, sync::OnceLock};
 
 use bytes::Bytes;
 
+use super::piece::Script;
 use crate::{
+    cross_origin::call,
     grip::{
         format::{MessageFormat, MessageKind, ResponseBody, ResponseFormat, StreamFormat},
         item::Item,
@@ -22,6 +24,8 @@ use crate::{
 pub struct Prepared {
     item: Item,
     chunk: OnceLock<Bytes>,
+    script: OnceLock<Box<Script>>,
+    literal: OnceLock<Bytes>,
     frame: OnceLock<Bytes>,
     deflated: OnceLock<Bytes>,
 }
@@ -32,6 +36,8 @@ impl Prepared {
         Self {
             item,
             chunk: OnceLock::new(),
+            script: OnceLock::new(),
+            literal: OnceLock::new(),
             frame: OnceLock::new(),
             deflated: OnceLock::new(),
         }
@@ -50,6 +56,25 @@ impl Prepared {
     /// The stream form for HTTP/1.1: one chunk. Empty when the item has nothing for a stream.
     pub(super) fn chunk(&self) -> &Bytes {
         self.chunk.get_or_init(|| chunk::encode(self.content()))
+    }
+
+    /// The stream form inside the text of a JSON-P call, whatever the call.
+    pub(super) fn script(&self) -> &Script {
+        let encode = || Box::new(Script::of(self.content()));
+        self.script.get_or_init(encode)
+    }
+
+    /// The body of the long-poll's form as it stands in a JSON-P call, whatever the call. `None`
+    /// when it depends on the poll, as that of a patch does.
+    pub fn literal(&self) -> Option<&Bytes> {
+        let Some(ResponseFormat::Send(content)) = &self.item.formats.response else {
+            return None;
+        };
+        let ResponseBody::Bytes(body) = &content.body else {
+            return None;
+        };
+        let encode = || call::literal(body).into();
+        Some(self.literal.get_or_init(encode))
     }
 
     /// The stream form without framing, for HTTP/1.0.

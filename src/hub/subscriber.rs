@@ -25,8 +25,8 @@ pub enum Event {
     Answer {
         /// The item.
         item: Arc<Prepared>,
-        /// The body, where filters changed it.
-        body: Option<Bytes>,
+        /// The body, where filters changed it. Boxed: everybody who is held has room for an event.
+        body: Option<Box<Bytes>>,
     },
     /// A filter asks the backend. Items are kept until [`Held::answer`](super::Held::answer).
     Ask(Box<Question>),
@@ -141,8 +141,8 @@ pub(super) struct Subscriber<W> {
     /// Tells this one from another that had its slot before, and its present subscriptions from
     /// those before them.
     pub(super) serial: u32,
-    /// First and last of its records in the pass under way.
-    pub(super) records: Option<(u32, u32)>,
+    /// The last of its records in the pass under way.
+    pub(super) last_record: Option<u32>,
     pub(super) outlet: Outlet<W>,
     pub(super) mode: Mode,
     pub(super) phase: Phase,
@@ -212,7 +212,7 @@ impl<W: Wire> Subscriber<W> {
     pub(super) fn new(serial: u32, mode: Mode, framing: Framing, now: Millis) -> Self {
         Self {
             serial,
-            records: None,
+            last_record: None,
             outlet: Outlet::new(framing),
             mode,
             phase: Phase::Open,

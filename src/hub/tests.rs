@@ -424,3 +424,29 @@ fn the_loop_wakes_for_a_client_that_stalls_at_once() {
     });
     assert!(matches!(event, Ok(Event::Overflow)), "{event:?}");
 }
+
+/// A call around a stream's body is a matter of its framing, for which there is room anyway.
+#[test]
+fn a_subscriber_has_no_room_for_what_few_use() {
+    let size = size_of::<super::subscriber::Subscriber<tokio::net::TcpStream>>();
+    assert!(size <= 200, "{size}");
+}
+
+/// However many streams have a call of their own: an item's form inside it is encoded once.
+#[test]
+fn an_items_form_inside_a_call_is_shared() {
+    let items = json!({ "items": [text("a\"b")] });
+    let mut entries = item::parse_batch(items.to_string().as_bytes()).unwrap();
+    let item::Entry::Item(item) = entries.remove(0) else {
+        panic!("no item");
+    };
+    let item = Arc::new(super::Prepared::new(item));
+    let inside = super::Framing::Script {
+        mode: crate::cross_origin::call::Mode::Extended,
+        chunked: true,
+    };
+    let pieces = [0, 1].map(|channel| super::piece::Piece::item(&item, channel));
+    let [one, other] = pieces.each_ref().map(|piece| piece.bytes(inside));
+    assert_eq!(one, "4\r\na\\\"b\r\n");
+    assert_eq!(one.as_ptr(), other.as_ptr());
+}

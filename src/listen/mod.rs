@@ -10,3 +10,4 @@ pub mod accept;
 pub mod limits;
 pub mod options;
 pub mod tcp;
+pub mod unix;

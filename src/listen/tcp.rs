@@ -53,13 +53,13 @@ pub fn bind(
     }
 }
 
-/// An address that cannot be listened on. `Display` is one line: address, cause, and what to
+/// An address, or a socket in the file system, that cannot be listened on. `Display` is one line: address, cause, and what to
 /// change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}; set another with {flag}")]
 pub struct BindError {
-    /// The address asked for.
-    pub address: SocketAddr,
+    /// The address asked for, as it was written.
+    pub address: String,
     /// Why not.
     pub cause: String,
     /// Flag and key that set the address.
@@ -80,7 +80,7 @@ impl BindError {
             _ => cause.to_string(),
         };
         Self {
-            address,
+            address: address.to_string(),
             cause,
             flag,
         }
@@ -251,7 +251,7 @@ mod tests {
         );
         let foreign: SocketAddr = "192.0.2.1:0".parse().unwrap();
         let error = bind(&[local4(0), foreign], 1, 16, true, FLAG).unwrap_err();
-        assert_eq!(error.address, foreign);
+        assert_eq!(error.address, foreign.to_string());
         assert_eq!(error.cause, "this machine does not have that address");
     }
 

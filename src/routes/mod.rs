@@ -3,6 +3,10 @@
 
 pub mod grammar;
 #[cfg(feature = "server")]
+pub mod identity;
+#[cfg(feature = "server")]
 pub mod table;
 #[cfg(feature = "server")]
 pub mod watch;
+#[cfg(feature = "server")]
+pub mod why;

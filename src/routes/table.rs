@@ -17,7 +17,11 @@ pub use crate::config::{Fault, Severity};
 use crate::{
     config::RouteSource,
     grip::signature::Signer,
-    routes::grammar::{Address, Domain, LineError, Parsed, Proto, Route, Target, parse_line},
+    routes::{
+        grammar::{Address, Domain, LineError, Parsed, Proto, Route, Target, parse_line},
+        identity,
+        why::Misfit,
+    },
 };
 
 /// The table in use: readers load it, the watcher stores a new one.
@@ -140,9 +144,9 @@ impl Table {
 
     /// The best route for a request; `None`: it gets 502.
     pub fn find(&self, query: &Query<'_>) -> Option<Arc<Route>> {
-        let bucket = self.hosts.get(query.host).unwrap_or(&self.any);
         let mut best: Option<&Arc<Route>> = None;
-        for route in bucket.iter().filter(|route| fits(route, query)) {
+        let fitting = self.tried(query).filter(|(_, misfit)| misfit.is_none());
+        for (route, _) in fitting {
             if best.is_none_or(|best| beats(route, best)) {
                 best = Some(route);
             }
@@ -162,6 +166,19 @@ impl Table {
         }
     }
 
+    /// The routes that are looked at for a request, in file order, each with why it is not for it.
+    pub fn tried(&self, query: &Query<'_>) -> impl Iterator<Item = (&Arc<Route>, Option<Misfit>)> {
+        let (own, any) = self.lines_for(query.host);
+        let lines = if own.is_empty() { any } else { own };
+        lines.iter().map(|route| (route, Misfit::of(route, query)))
+    }
+
+    /// The lines of a host's own, and those of `*`; in file order.
+    pub(super) fn lines_for(&self, host: &str) -> (&[Arc<Route>], &[Arc<Route>]) {
+        let own = self.hosts.get(host).map_or(&[][..], Vec::as_slice);
+        (own, &self.any)
+    }
+
     /// Every route, in file order.
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
@@ -170,6 +187,18 @@ impl Table {
     /// The text the table was built from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The lines of the text that made a route: number, text and route.
+    pub fn lines(&self) -> impl Iterator<Item = (usize, &str, &Arc<Route>)> {
+        let text = self.text.strip_prefix('\u{feff}').unwrap_or(&self.text);
+        let mut left = self.routes.iter().peekable();
+        text.lines().enumerate().filter_map(move |(index, line)| {
+            // A line left out has a fault, or the condition of one above: it is never the next one.
+            let parsed = parse_line(line).ok().flatten()?;
+            let route = left.next_if(|next| ***next == parsed.route)?;
+            Some((index + 1, line, route))
+        })
     }
 
     /// Everything to the built-in welcome page.
@@ -210,6 +239,7 @@ impl Table {
         let Parsed {
             route,
             sig_key_column,
+            target_columns,
             notes,
         } = match parse_line(line) {
             Ok(None) => return Vec::new(),
@@ -227,6 +257,12 @@ impl Table {
             .map(|note| Fault::warning("", note.text).at(0, note.column))
             .collect();
         faults.extend(key_fault(&route, folder).map(|fault| fault.at(0, sig_key_column)));
+        for (target, column) in route.targets.iter().zip(target_columns) {
+            if let Some(fault) = identity_fault(target) {
+                faults.push(fault.at(0, column));
+                return faults;
+            }
+        }
         if let Err(duplicate) = self.add(Arc::new(route), number, seen) {
             let column = line.len() - line.trim_start_matches(' ').len() + 1;
             faults.push(duplicate.at(0, column));
@@ -295,6 +331,21 @@ fn key_fault(route: &Route, folder: &Path) -> Option<Fault> {
     Some(Fault::error("", message))
 }
 
+/// An error when a target's client certificate cannot be used: its backend would refuse every
+/// connection, so the line does not count.
+fn identity_fault(target: &Target) -> Option<Fault> {
+    let (cert, key) = target
+        .client_cert
+        .as_ref()
+        .zip(target.client_key.as_ref())?;
+    let error = identity::read(cert, key, &identity::provider()).err()?;
+    let message = format!(
+        "client_cert and client_key cannot be used: {error}; allowed: PEM files, paths from the \
+         folder gripd was started in"
+    );
+    Some(Fault::error("", message))
+}
+
 /// Reads the routes file of a source; invalid UTF-8 becomes U+FFFD, which no condition matches.
 pub(super) fn read(source: &RouteSource) -> Result<String, LoadError> {
     let path = source.file.clone().unwrap_or_default();
@@ -309,17 +360,6 @@ pub(super) fn read(source: &RouteSource) -> Result<String, LoadError> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     read().map_err(|source| LoadError { path, source })
-}
-
-fn fits(route: &Route, query: &Query<'_>) -> bool {
-    let proto = if query.websocket {
-        Proto::WebSocket
-    } else {
-        Proto::Http
-    };
-    route.proto.is_none_or(|wanted| wanted == proto)
-        && route.ssl.is_none_or(|wanted| wanted == query.tls)
-        && query.path.starts_with(&route.path_beg)
 }
 
 /// True when a later line takes the place of the best so far. The first difference decides; that

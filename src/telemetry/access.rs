@@ -1,56 +1,47 @@
-//! Which lines about requests and holds are written. Each names a route, and the level of that
-//! route (`log_level`) decides, or else that of the whole log.
-//!
-//! The lines have the target [`LINES`], which no filter keeps back: whether one is wanted is asked
-//! here, before anything is put together for it.
+//! The lines about requests and ends of holds: at which level they are written, and whether anybody
+//! wants them, which is asked before anything is put together for one.
 
 use tracing::Level;
 
-/// Target of the lines.
-pub const LINES: &str = "gripd::access::line";
+/// The module that these lines are said to be of, in the log and in its filter.
+pub const LINES: &str = "gripd::access";
 
-/// Is a line of this level about a route wanted? `own`: the route's `log_level`, from 0 (errors)
-/// to 4; none, or one below 0: as the whole log. `all`: what the log's level says.
-pub fn is_wanted(own: Option<i32>, level: Level, all: bool) -> bool {
-    match own {
-        Some(own) if own >= 0 => number(level) <= own,
-        _ => all,
+/// The level of the lines about a route. `log_level`: its own, from 0 (error) to 4 (trace).
+pub fn level(log_level: Option<i32>) -> Level {
+    match log_level {
+        Some(0) => Level::ERROR,
+        Some(1) => Level::WARN,
+        None | Some(2) => Level::INFO,
+        Some(3) => Level::DEBUG,
+        Some(_) => Level::TRACE,
     }
 }
 
-/// Does the log's level want the lines of requests and ends of holds?
-pub fn by_level() -> bool {
-    tracing::enabled!(target: "gripd::access", Level::INFO)
-}
-
-/// A level as Pushpin counts them.
-fn number(level: Level) -> i32 {
+/// Does the log take such lines of this level?
+pub fn is_wanted(level: Level) -> bool {
     match level {
-        Level::ERROR => 0,
-        Level::WARN => 1,
-        Level::INFO => 2,
-        Level::DEBUG => 3,
-        Level::TRACE => 4,
+        Level::ERROR => tracing::enabled!(target: LINES, Level::ERROR),
+        Level::WARN => tracing::enabled!(target: LINES, Level::WARN),
+        Level::INFO => tracing::enabled!(target: LINES, Level::INFO),
+        Level::DEBUG => tracing::enabled!(target: LINES, Level::DEBUG),
+        Level::TRACE => tracing::enabled!(target: LINES, Level::TRACE),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_routes_level_decides_where_it_has_one() {
-        for (own, level, all, wanted) in [
-            (None, Level::INFO, true, true),
-            (None, Level::INFO, false, false),
-            (Some(-1), Level::INFO, true, true),
-            (Some(1), Level::INFO, true, false),
-            (Some(2), Level::INFO, false, true),
-            (Some(2), Level::DEBUG, true, false),
-            (Some(0), Level::WARN, true, false),
-        ] {
-            let found = is_wanted(own, level, all);
-            assert_eq!(found, wanted, "{own:?} {level} {all}");
+/// Writes a line of a level, with its fields in braces. The level of an event is a part of the
+/// place that writes it, so there is one place for each.
+macro_rules! write_line {
+    ($level:expr, $($line:tt)+) => {{
+        use tracing::Level;
+        use $crate::telemetry::access::LINES;
+        match $level {
+            Level::ERROR => tracing::event!(target: LINES, Level::ERROR, $($line)+),
+            Level::WARN => tracing::event!(target: LINES, Level::WARN, $($line)+),
+            Level::INFO => tracing::event!(target: LINES, Level::INFO, $($line)+),
+            Level::DEBUG => tracing::event!(target: LINES, Level::DEBUG, $($line)+),
+            Level::TRACE => tracing::event!(target: LINES, Level::TRACE, $($line)+),
         }
-    }
+    }};
 }
+
+pub(crate) use write_line;

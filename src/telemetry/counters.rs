@@ -1,8 +1,8 @@
 //! What is counted: every name, what it means, and how to count it. `GET /metrics` shows it
 //! ([`metrics`](super::metrics)).
 //!
-//! Each thread counts for itself ([`core`](super::core)), so that counting is cheap and disturbs
-//! nobody; what the threads have counted is added up when it is read.
+//! Each thread counts for itself (`core`), so that counting is cheap and disturbs nobody; what the
+//! threads have counted is added up when it is read.
 
 use std::time::Duration;
 

@@ -14,10 +14,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::{
-    access,
-    sink::{self, Reopen, Sink},
-};
+use super::sink::{self, Reopen, Sink};
 use crate::config::{Log, LogFormat};
 
 /// Why logging cannot start. The operator's fault: a setting.
@@ -61,7 +58,7 @@ impl Logs {
     /// See [`LogError`]. A folder (`log.dir`) that cannot be written is none: then the lines go to
     /// standard error, and one of them says so.
     pub fn start(settings: &Log) -> Result<Self, LogError> {
-        let filter = filter(&settings.level)?;
+        let filter = EnvFilter::try_new(&settings.level)?;
         let path = match (&settings.file, &settings.dir) {
             (Some(file), _) => Some(file.clone()),
             (None, dir) => dir.as_deref().map(|dir| dir.join(NAME)),
@@ -132,7 +129,7 @@ impl Logs {
     /// # Errors
     /// It is none.
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
-        let filter = filter(level)?;
+        let filter = EnvFilter::try_new(level)?;
         // It fails only when nobody logs any more.
         let _ = self.filter.reload(filter);
         Ok(())
@@ -154,11 +151,6 @@ pub fn finish() {
 /// Lines that were lost since the start.
 pub fn lost() -> u64 {
     sink::lost()
-}
-
-fn filter(level: &str) -> Result<EnvFilter, ParseError> {
-    let own = format!("{}=debug", access::LINES).parse()?;
-    Ok(EnvFilter::try_new(level)?.add_directive(own))
 }
 
 /// The file in the folder `log.dir`.

@@ -1,27 +1,71 @@
-//! One TCP connection to a target: every address of its name is tried before it counts as failed.
-//! The deny list of `untrusted` targets is applied here, on the address that is really used.
+//! One connection to a target, with TLS when it asks for that. Every address of its name is tried
+//! before it counts as failed. The deny list of `untrusted` targets is applied here, on the address
+//! that is really used.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
 
 use tokio::{
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::{Instant, timeout_at},
 };
 
-use super::{Error, Resolver, Wait};
+use super::{Call, Error, Resolver, Wait, stream::Stream};
+use crate::routes::grammar::Address;
 
-/// Connects to one of the host's addresses.
+/// Connects to a call's target. The connect time is for all of it.
 ///
 /// # Errors
-/// [`Error::Blocked`], [`Error::Name`], [`Error::TimedOut`] or [`Error::Unreachable`].
-pub(super) async fn connect(
+/// [`Error::Blocked`], [`Error::Name`], [`Error::TimedOut`], [`Error::Tls`] or
+/// [`Error::Unreachable`].
+pub(super) async fn connect(call: &Call<'_>) -> Result<Stream, Error> {
+    let wait = call.waits.connect;
+    let deadline = Instant::now() + wait.after;
+    let stream = plain(call, deadline).await?;
+    let Some(options) = &call.way.tls else {
+        return Ok(stream);
+    };
+    let secured = timeout_at(deadline, call.tls.wrap(stream, options)).await;
+    secured.unwrap_or(Err(Error::TimedOut(wait)))
+}
+
+/// The connection without TLS.
+pub(super) async fn plain(call: &Call<'_>, deadline: Instant) -> Result<Stream, Error> {
+    let (way, wait) = (&call.way, call.waits.connect);
+    match &way.address {
+        Address::Host(host, port) => {
+            let stream = tcp(call.resolver, host, *port, way.untrusted, wait, deadline).await?;
+            Ok(Box::new(stream))
+        }
+        // Nothing is nearer to this machine than such a socket.
+        Address::Unix(_) if way.untrusted => Err(Error::Blocked),
+        Address::Unix(path) => Ok(Box::new(unix(path, wait, deadline).await?)),
+        Address::Test | Address::Welcome | Address::Zhttp(_) | Address::ZhttpReq(_) => {
+            Err(Error::Unreachable("it has no address to connect to".into()))
+        }
+    }
+}
+
+/// A full queue of the listener makes connecting wait.
+async fn unix(path: &Path, wait: Wait, deadline: Instant) -> Result<UnixStream, Error> {
+    match timeout_at(deadline, UnixStream::connect(path)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(Error::Unreachable(error.to_string())),
+        Err(_) => Err(Error::TimedOut(wait)),
+    }
+}
+
+/// Connects to one of the host's addresses.
+async fn tcp(
     resolver: &Resolver,
     host: &str,
     port: u16,
     untrusted: bool,
     wait: Wait,
+    deadline: Instant,
 ) -> Result<TcpStream, Error> {
-    let deadline = Instant::now() + wait.after;
     let addresses = timeout_at(deadline, resolver.addresses(host))
         .await
         .map_err(|_| Error::TimedOut(wait))??;

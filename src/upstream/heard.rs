@@ -15,9 +15,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
+
+use super::{Claim, stream::Stream};
 
 /// What was heard since the last [`Notes::clear`]. Shared by a socket and whoever uses it.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +31,8 @@ struct Heads {
     head: Vec<u8>,
     anything: bool,
     complete: bool,
+    /// What an upgraded connection holds of its target until it ends.
+    claim: Option<Arc<Claim>>,
 }
 
 /// A head as the backend wrote it, for a response's extensions.
@@ -45,9 +48,19 @@ impl Notes {
         heads.complete = false;
     }
 
+    /// Holds on to a claim until the socket is closed.
+    pub(super) fn keep(&self, claim: Option<Arc<Claim>>) {
+        self.0.lock().claim = claim;
+    }
+
     /// Did any byte come?
     pub(super) fn anything(&self) -> bool {
         self.0.lock().anything
+    }
+
+    /// Is what came the beginning of an alert or a handshake of TLS (RFC 8446 section 5.1)?
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.0.lock().head[..], [0x15 | 0x16, 3, ..])
     }
 
     /// The final answer's head, if it was not too long to be noted.
@@ -83,16 +96,15 @@ impl Notes {
 }
 
 /// A socket with notes.
-#[derive(Debug)]
 pub(super) struct Heard {
-    stream: TcpStream,
+    stream: Stream,
     notes: Notes,
     /// How long a reset may still follow the end.
     ending: Option<Pin<Box<Sleep>>>,
 }
 
 impl Heard {
-    pub(super) fn new(stream: TcpStream, notes: Notes) -> Self {
+    pub(super) fn new(stream: Stream, notes: Notes) -> Self {
         Self {
             stream,
             notes,
@@ -129,7 +141,14 @@ impl AsyncRead for Heard {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        match ready!(Pin::new(&mut self.stream).poll_read(cx, buf)) {
+            // An end without TLS's own goodbye: a reset may follow it all the same.
+            Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => {
+                ready!(self.poll_end(cx))?;
+                return Poll::Ready(Err(end));
+            }
+            result => result?,
+        }
         let read = &buf.filled()[before..];
         if read.is_empty() && buf.remaining() > 0 {
             return self.poll_end(cx);
@@ -179,7 +198,7 @@ const MOST: usize = 16 << 10;
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
     };
 
     use super::*;
@@ -213,7 +232,7 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let ours = Heard::new(ours.unwrap(), Notes::default());
+        let ours = Heard::new(Box::new(ours.unwrap()), Notes::default());
         (ours, theirs.unwrap().0)
     }
 

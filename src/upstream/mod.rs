@@ -2,29 +2,64 @@
 //! its answer. Which route and which headers is decided in `forward`; here a request is bytes that
 //! go to one target.
 //!
-//! Everything lives on one thread, inside a `LocalSet`. TLS to backends and `zhttp` are not here.
+//! Everything but [`TlsClient`] lives on one thread, inside a `LocalSet`. `zhttp` is not here.
 
+mod anybody;
 mod body;
 mod connect;
+pub mod health;
 mod heard;
 mod pool;
 mod resolve;
 mod send;
+mod stream;
 mod test_socket;
 pub mod test_target;
+mod tls;
 mod upload;
 pub mod welcome;
 
 use std::{sync::Arc, time::Duration};
 
 pub use body::Body;
+pub use health::{Claim, Health};
 pub use heard::RawHead;
 pub use pool::Pool;
 pub use resolve::Resolver;
 pub use send::{Call, Reply, is_instruct, send};
+pub use tls::{TlsClient, TlsOptions};
 pub use upload::{Upload, UploadError};
 
-use crate::routes::grammar::{Address, Domain, Route};
+use crate::routes::grammar::{Address, Domain, Route, Target};
+
+/// How a target is reached. Connections of equal ways may serve each other's requests, others never:
+/// one made for another `Host` shows another certificate, and an `untrusted` target must not get
+/// around its deny list.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Way {
+    /// Where it is.
+    address: Address,
+    /// Is the deny list applied?
+    untrusted: bool,
+    /// With TLS?
+    tls: Option<TlsOptions>,
+}
+
+impl Way {
+    /// The way to a target, for requests with this `Host`.
+    pub fn to(target: &Target, host: &str) -> Self {
+        Self {
+            address: target.address.clone(),
+            untrusted: target.untrusted,
+            tls: TlsOptions::of(target, host),
+        }
+    }
+
+    /// Whose certificate is wanted, and the name that is asked for (SNI); `None`: there is no TLS.
+    pub fn tls_name(&self) -> Option<&str> {
+        self.tls.as_ref().map(TlsOptions::name)
+    }
+}
 
 /// Why a backend gave no answer, or only a part of one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +79,15 @@ pub enum Error {
     /// The target's name has no address.
     #[error("the name cannot be resolved ({0})")]
     Name(String),
+    /// The backend speaks TLS and was spoken to in plain text.
+    #[error(
+        "the backend speaks TLS, but its target has no `ssl`: add `,ssl` to the target (`,ssl,insecure` \
+         if it made its certificate itself)"
+    )]
+    SpeaksTls,
+    /// No TLS came about with the target.
+    #[error("{0}")]
+    Tls(String),
     /// It took too long.
     #[error("{0}")]
     TimedOut(Wait),
@@ -93,7 +137,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The target as text: `host:port`, `[v6]:port`, `test`, `zhttp/BASE`.
+    /// The target as text: `host:port`, `[v6]:port`, `unix:/path`, `test`, `zhttp/BASE`.
     pub fn address(&self) -> String {
         show_backend(&self.route, self.target)
     }
@@ -121,6 +165,7 @@ pub fn show_address(address: &Address) -> String {
         Address::Host(host, port) if host.contains(':') => format!("[{host}]:{port}"),
         Address::Host(host, port) => format!("{host}:{port}"),
         Address::Test => "test".into(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
         Address::Welcome => "welcome".into(),
         Address::Zhttp(base) => format!("zhttp/{base}"),
         Address::ZhttpReq(base) => format!("zhttpreq/{base}"),

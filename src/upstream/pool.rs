@@ -8,20 +8,21 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::{Rc, Weak},
+    sync::Arc,
     time::Duration,
 };
 
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::TcpStream,
     task::{AbortHandle, spawn_local},
     time::{Instant, timeout},
 };
 
 use super::{
-    Error,
+    Claim, Error, Way,
     heard::{Heard, Notes, RawHead},
+    stream::Stream,
     upload::{Reader, Upload},
 };
 use crate::config::Settings;
@@ -33,19 +34,10 @@ pub struct Pool {
     builder: Builder,
 }
 
-/// Which connections may serve a request. `untrusted` is a part of it: such a target must not get
-/// around its deny list by a connection made for another.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) untrusted: bool,
-}
-
 #[derive(Debug)]
 struct Shelf {
-    idle: RefCell<HashMap<Key, Vec<Idle>>>,
-    /// Most idle connections per key.
+    idle: RefCell<HashMap<Way, Vec<Idle>>>,
+    /// Most idle connections of one way.
     most: usize,
     /// How long one may be idle.
     rest: Duration,
@@ -81,8 +73,9 @@ impl Drop for TaskGuard {
 #[derive(Debug)]
 pub(super) struct Lease {
     wire: Wire,
-    key: Key,
+    way: Way,
     shelf: Weak<Shelf>,
+    claim: Option<Arc<Claim>>,
     /// Did it serve a request before?
     pub(super) reused: bool,
 }
@@ -109,20 +102,20 @@ impl Pool {
     }
 
     /// The idle connection used last, if one is alive.
-    pub(super) fn take(&self, key: &Key) -> Option<Lease> {
+    pub(super) fn take(&self, way: &Way) -> Option<Lease> {
         let mut idle = self.shelf.idle.borrow_mut();
-        let waiting = idle.get_mut(key)?;
+        let waiting = idle.get_mut(way)?;
         while let Some(Idle { wire, since }) = waiting.pop() {
             if since.elapsed() < self.shelf.rest && wire.sender.is_ready() {
                 wire.notes.clear();
-                return Some(self.lease(wire, key.clone(), true));
+                return Some(self.lease(wire, way.clone(), true));
             }
         }
         None
     }
 
     /// Speaks HTTP/1 on a new socket.
-    pub(super) async fn open(&self, stream: TcpStream, key: Key) -> Result<Lease, Error> {
+    pub(super) async fn open(&self, stream: Stream, way: Way) -> Result<Lease, Error> {
         let notes = Notes::default();
         let io = TokioIo::new(Heard::new(stream, notes.clone()));
         let (sender, connection) = self
@@ -141,16 +134,17 @@ impl Pool {
                 task,
                 notes,
             },
-            key,
+            way,
             false,
         ))
     }
 
-    fn lease(&self, wire: Wire, key: Key, reused: bool) -> Lease {
+    fn lease(&self, wire: Wire, way: Way, reused: bool) -> Lease {
         Lease {
             wire,
-            key,
+            way,
             shelf: Rc::downgrade(&self.shelf),
+            claim: None,
             reused,
         }
     }
@@ -167,6 +161,11 @@ impl Pool {
 }
 
 impl Lease {
+    /// The same, counted as one of its target's for as long as it is used.
+    pub(super) fn under(self, claim: Option<Arc<Claim>>) -> Self {
+        Self { claim, ..self }
+    }
+
     /// Where requests are handed in.
     pub(super) fn sender(&mut self) -> &mut SendRequest<Reader> {
         &mut self.wire.sender
@@ -177,6 +176,11 @@ impl Lease {
         self.wire.notes.anything()
     }
 
+    /// Does what came look like TLS?
+    pub(super) fn is_tls(&self) -> bool {
+        self.wire.notes.is_tls()
+    }
+
     /// The answer's head as the backend wrote it, if it was noted.
     pub(super) fn raw_head(&self) -> Option<RawHead> {
         self.wire.notes.head()
@@ -184,6 +188,7 @@ impl Lease {
 
     /// Lets the connection live on by itself: it was upgraded.
     pub(super) fn detach(mut self) {
+        self.wire.notes.keep(self.claim.take());
         self.wire.task.0 = None;
     }
 
@@ -193,26 +198,26 @@ impl Lease {
         let Some(home) = self.shelf.upgrade() else {
             return;
         };
-        let Self { mut wire, key, .. } = self;
+        let Self { mut wire, way, .. } = self;
         if !upload.is_delivered() || wire.sender.is_closed() || home.most == 0 {
             return;
         }
         if wire.sender.is_ready() {
-            return home.put(key, wire);
+            return home.put(way, wire);
         }
         // hyper's task has yet to see that the answer was taken.
         spawn_local(async move {
             if let Ok(Ok(())) = timeout(SETTLE, wire.sender.ready()).await {
-                home.put(key, wire);
+                home.put(way, wire);
             }
         });
     }
 }
 
 impl Shelf {
-    fn put(self: &Rc<Self>, key: Key, wire: Wire) {
+    fn put(self: &Rc<Self>, way: Way, wire: Wire) {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.entry(key).or_default();
+        let waiting = idle.entry(way).or_default();
         if waiting.len() >= self.most {
             waiting.remove(0);
         }

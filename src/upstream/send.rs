@@ -2,17 +2,21 @@
 //! reused connection had ended in the meantime (RFC 9110 section 9.2.2: only what is idempotent, or
 //! what was not read).
 
-use std::io::{self, ErrorKind};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+};
 
 use http::{Method, request};
 use hyper::{Request, body::Incoming, upgrade::OnUpgrade};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Body, Error, Origin, Pool, Resolver, Upload, Waits,
+    Body, Claim, Error, Origin, Pool, Resolver, TlsClient, Upload, Waits, Way,
     body::why,
-    connect::connect,
-    pool::{Key, Lease},
+    connect::{connect, plain},
+    pool::Lease,
+    tls,
     upload::Reader,
 };
 use crate::grip::instruct;
@@ -24,18 +28,18 @@ pub struct Call<'a> {
     pub pool: &'a Pool,
     /// Names.
     pub resolver: &'a Resolver,
-    /// Name or address of the target.
-    pub host: &'a str,
-    /// Its port.
-    pub port: u16,
-    /// Is the deny list applied?
-    pub untrusted: bool,
+    /// TLS.
+    pub tls: &'a Arc<TlsClient>,
+    /// How the target is reached.
+    pub way: Way,
+    /// Leave to use the target, if it is counted: kept until the connection is free again.
+    pub claim: Option<Arc<Claim>>,
     /// The request's body.
     pub upload: &'a Upload,
     /// Does the client ask to leave HTTP?
     pub upgrade: bool,
-    /// It is a WebSocket's request over HTTP.
-    pub events: bool,
+    /// The answer's head is wanted as the backend wrote it, whatever it says.
+    pub spelling: bool,
     /// How long everything may take.
     pub waits: Waits,
     /// Names the target in logs.
@@ -56,8 +60,8 @@ pub struct Reply {
 /// Sends a request and waits for its answer's head.
 ///
 /// # Errors
-/// [`Error`]; with [`Error::Unreachable`], [`Error::Name`] and a `TimedOut` of the connect wait
-/// nothing was sent.
+/// [`Error`]; with [`Error::Unreachable`], [`Error::Name`], [`Error::Tls`] and a `TimedOut` of the
+/// connect wait the backend was not asked.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
@@ -113,17 +117,13 @@ enum Again {
 }
 
 async fn lease(call: &Call<'_>, fresh: bool) -> Result<Lease, Error> {
-    let key = Key {
-        host: call.host.to_owned(),
-        port: call.port,
-        untrusted: call.untrusted,
-    };
-    if !fresh && let Some(lease) = call.pool.take(&key) {
-        return Ok(lease);
+    if !fresh && let Some(lease) = call.pool.take(&call.way) {
+        return Ok(lease.under(call.claim.clone()));
     }
-    let wait = call.waits.connect;
-    let stream = connect(call.resolver, call.host, call.port, call.untrusted, wait).await?;
-    call.pool.open(stream, key).await
+    // A request on a connection that is there already need not carry the room of a handshake.
+    let stream = Box::pin(connect(call)).await?;
+    let lease = call.pool.open(stream, call.way.clone()).await?;
+    Ok(lease.under(call.claim.clone()))
 }
 
 async fn exchange(
@@ -160,7 +160,8 @@ async fn exchange(
                 None if lease.reused && !lease.heard() => Again::Stale,
                 _ => Again::No,
             };
-            let error = explain(call, &error, unread);
+            let error = explain(call, &error, &lease, unread);
+            let error = Box::pin(name_tls(call, &lease, error)).await;
             Err(Fault { error, again })
         }
     }
@@ -173,10 +174,10 @@ fn reply(
 ) -> Result<Reply, Fault> {
     if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, incoming) = response.into_parts();
-        if (is_instruct(&head.headers) || call.events)
+        if (is_instruct(&head.headers) || call.spelling)
             && let Some(raw) = lease.raw_head()
         {
-            // The client's head is written by gripd then, spelled as the backend did.
+            // What the client reads is written by gripd then, spelled as the backend did.
             head.extensions.insert(raw);
         }
         let (wait, origin) = (call.waits.idle, call.origin.clone());
@@ -212,9 +213,19 @@ pub fn is_instruct(headers: &http::HeaderMap) -> bool {
     )
 }
 
-fn explain(call: &Call<'_>, error: &hyper::Error, unread: bool) -> Error {
+fn explain(call: &Call<'_>, error: &hyper::Error, lease: &Lease, unread: bool) -> Error {
     if let Some(failure) = call.upload.failure() {
         return Error::Upload(failure);
+    }
+    if lease.is_tls() {
+        return Error::SpeaksTls;
+    }
+    if !lease.heard() && !lease.reused && !call.upload.overflowed() {
+        // With TLS 1.3 a backend says no to a client's certificate only when it was sent already.
+        let said = source(error).filter(|error| tls::is_refusal(error));
+        if let Some(error) = said {
+            return Error::Tls(tls::refused(error));
+        }
     }
     if error.is_parse() || error.is_parse_too_large() {
         return Error::Garbage(why(error));
@@ -225,17 +236,32 @@ fn explain(call: &Call<'_>, error: &hyper::Error, unread: bool) -> Error {
     Error::Closed(why(error))
 }
 
+/// Many a backend that speaks TLS just ends a connection on which it does not hear it.
+async fn name_tls(call: &Call<'_>, lease: &Lease, error: Error) -> Error {
+    let is_mute = !lease.reused && !lease.heard() && call.way.tls.is_none();
+    if !is_mute || !matches!(error, Error::Closed(_) | Error::Unread(_)) {
+        return error;
+    }
+    let again = plain(call, Instant::now() + call.waits.connect.after);
+    if call.tls.is_spoken(&call.way.address, again).await {
+        Error::SpeaksTls
+    } else {
+        error
+    }
+}
+
+fn source(error: &hyper::Error) -> Option<&io::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
 /// Was the connection ended over bytes that were not read?
 fn is_reset(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source
-        .and_then(|source| source.downcast_ref::<io::Error>())
-        .is_some_and(|error| {
-            matches!(
-                error.kind(),
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-            )
-        })
+    source(error).is_some_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+        )
+    })
 }
 
 /// May the request be made twice without harm (RFC 9110 section 9.2.2)?

@@ -39,12 +39,14 @@ pub struct Welcome {
 }
 
 impl Welcome {
-    /// The backend with its page. `clients` and `control`: the addresses to show, as URLs.
-    pub fn new(clients: &str, control: &str, publish: Publish) -> Self {
+    /// The backend with its page. `clients` and `control`: the addresses to show, as URLs. `curl`:
+    /// what that program needs to reach the publish of the second.
+    pub fn new(clients: &str, control: &str, curl: &str, publish: Publish) -> Self {
         let page = PAGE
             .replace("{{version}}", env!("CARGO_PKG_VERSION"))
             .replace("{{clients}}", clients)
-            .replace("{{control}}", control);
+            .replace("{{control}}", control)
+            .replace("{{curl}}", curl);
         Self {
             policy: policy(&page),
             page: page.into(),

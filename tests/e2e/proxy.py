@@ -113,6 +113,14 @@ def start_proxy(programs, folder, backend_port, way="route", within=(), options=
     return start(programs, folder, f"* localhost:{backend_port}{options}", way, within)
 
 
+def start_gripd(programs, folder, backend_port, settings):
+    """Starts gripd, whatever the proxy under test, with these settings in its environment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = [gripd_program(), "--route", f"* localhost:{backend_port}", "--port", "127.0.0.1:0"]
+    env = {"GRIPD_CONTROL_HTTP": "127.0.0.1:0", **settings}
+    return _listening(programs.start(argv, cwd=folder, env=env))
+
+
 def start_with_shipped_settings(kind, programs, folder, routes):
     """Starts `gripd` or `pushpin` with Pushpin's shipped settings and these route lines."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +142,7 @@ def _start_gripd(programs, folder, route, way, within):
         (folder / "routes").write_text(route + "\n")
     if way == "conf":
         (folder / "pushpin.conf").write_text(SHIPPED_CONF)
-        argv += ["--config", folder / "pushpin.conf"]
+        argv += ["--merge-output", "--config", folder / "pushpin.conf"]
     return _listening(programs.start(argv, cwd=folder))
 
 
@@ -147,7 +155,7 @@ def start_unconfigured(programs, client_port=0):
 def _listening(program):
     clients = program.wait_for(r"clients: http://\S+:(\d+)")
     program.look_again()
-    control = program.wait_for(r"control: http://\S+:(\d+)")
+    control = program.wait_for(r"control: https?://[^\s,]+:(\d+)")
     return Proxy(program, int(clients[1]), int(control[1]))
 
 

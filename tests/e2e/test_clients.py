@@ -1,6 +1,7 @@
 """The publishers that users have, unchanged: `gripcontrol` (Python), `@fanoutio/grip` (Node)."""
 
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -29,14 +30,21 @@ class Holds(BaseHTTPRequestHandler):
         """Quiet."""
 
 
+@contextmanager
+def serve(handler):
+    """Serves a backend on a port of its own, for as long as the block runs."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
 def proxy(programs, tmp_path):
     """A proxy before that backend."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Holds)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield start_proxy(programs, tmp_path, server.server_port)
-    server.shutdown()
-    server.server_close()
+    with serve(Holds) as port:
+        yield start_proxy(programs, tmp_path, port)
 
 
 @pytest.fixture(params=["gripcontrol", "@fanoutio/grip"])

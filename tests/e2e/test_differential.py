@@ -15,6 +15,7 @@ import pytest
 from differential import (  # noqa: F401, they register themselves
     answers,
     control,
+    cross_origin,
     polls,
     sockets,
     streams,
@@ -47,6 +48,11 @@ class Pair:
                     f"*,path_beg=/dead/ 127.0.0.1:{dead}",
                     f"*,path_beg=/over/ 127.0.0.1:{backend.port},over_http",
                     f"*,path_beg=/one/ 127.0.0.1:{backend.port},over_http,one_event",
+                    f"*,path_beg=/aco/,aco 127.0.0.1:{backend.port}",
+                    f"*,path_beg=/aco/dead/,aco 127.0.0.1:{dead}",
+                    f"*,path_beg=/basic/,aco,jsonp_mode=basic 127.0.0.1:{backend.port}",
+                    "*,path_beg=/own/,aco,jsonp_cb=cb,jsonp_body=bd,jsonp_defcb=dcb"
+                    f",jsonp_defmethod=PUT 127.0.0.1:{backend.port}",
                     f"* 127.0.0.1:{backend.port}",
                 ]
             )

@@ -33,12 +33,26 @@ def test_the_image_runs_gripd_as_nobody_in_particular(dockerfile):
     program = dockerfile["COPY"].split()[-1]
     assert exec_form(dockerfile["ENTRYPOINT"]) == [program, "image"]
     assert exec_form(dockerfile["CMD"]) == ["gripd"]
-    assert exec_form(dockerfile["HEALTHCHECK"]) == [program, "image", "health"]
+    assert exec_form(dockerfile["HEALTHCHECK"]) == [program, "image", "health", "--ready"]
     assert dockerfile["USER"] == "1001:1001"
     assert dockerfile["EXPOSE"].split() == [CLIENTS, CONTROL]
     assert dockerfile["STOPSIGNAL"] == "SIGTERM"
     for command in (["image", "pushpin", "--help"], ["image", "health", "--help"]):
         subprocess.run([gripd_program(), *command], capture_output=True, check=True)
+
+
+def test_the_image_has_the_programs_of_pushpins(dockerfile, tmp_path):
+    """Links beside the program, each of which is that program of Pushpin's by its name."""
+    program = Path(dockerfile["COPY"].split()[-1])
+    links = [words.split() for words in dockerfile["RUN"].split("&&")]
+    assert [words[:3] for words in links] == [["ln", "-s", program.name]] * 2
+    assert {Path(words[3]).parent for words in links} == {program.parent}
+    names = [Path(words[3]).name for words in links]
+    assert names == ["pushpin", "pushpin-publish"]
+    for name in names:
+        (tmp_path / name).symlink_to(gripd_program())
+        version = subprocess.run([tmp_path / name, "--version"], capture_output=True, check=True)
+        assert version.stdout.startswith(f"{name} ".encode())
 
 
 def test_the_build_gets_what_it_reads_and_no_more():

@@ -28,6 +28,8 @@ pub(crate) struct Setup {
     dir: PathBuf,
     program: PathBuf,
     user: Option<u32>,
+    /// No flag says where the control port is.
+    control_elsewhere: bool,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
             dir,
             program: env!("CARGO_BIN_EXE_gripd").into(),
             user: None,
+            control_elsewhere: false,
         }
     }
 
@@ -87,6 +90,20 @@ impl Setup {
             self.program = copy;
             self.user = Some(id);
         }
+        self
+    }
+
+    /// By another name, a link to the program.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        let link = self.dir.join(name);
+        std::os::unix::fs::symlink(&self.program, &link).expect("a link to the program");
+        self.program = link;
+        self
+    }
+
+    /// Where the control port is, a file or the environment says.
+    pub(crate) fn control_elsewhere(mut self) -> Self {
+        self.control_elsewhere = true;
         self
     }
 
@@ -142,7 +159,8 @@ impl Gripd {
     pub(crate) fn start(setup: impl FnOnce(Setup) -> Setup) -> Self {
         let mut setup = setup(Setup::new());
         for flag in ["--port=", "--control="] {
-            if !setup.args.iter().any(|arg| arg.starts_with(flag)) {
+            let elsewhere = flag == "--control=" && setup.control_elsewhere;
+            if !elsewhere && !setup.args.iter().any(|arg| arg.starts_with(flag)) {
                 setup = setup.arg(format!("{flag}127.0.0.1:0"));
             }
         }
@@ -159,7 +177,7 @@ impl Gripd {
             if let Some(status) = child.try_wait().unwrap() {
                 panic!("gripd ended at once ({status}):\n{text}");
             }
-            found = address(&text, "clients: http://").zip(address(&text, "control: http://"));
+            found = address(&text, "clients: ").zip(address(&text, "control: "));
             found.is_some()
         });
         let (clients, control) = found.unwrap();
@@ -366,11 +384,15 @@ fn follow(child: &mut Child) -> Arc<Mutex<String>> {
     log
 }
 
-/// The first address behind a mark, once its line is complete.
+/// The first address behind a mark, once its line is complete; port 0 where there is none but a
+/// socket in the file system.
 fn address(log: &str, mark: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once(mark)?;
     let (line, _) = rest.split_once('\n')?;
-    let address = line.split([',', ' ', '"']).next().unwrap_or_default();
+    let url = line.split([',', ' ', '"']).next().unwrap_or_default();
+    let Some((_, address)) = url.split_once("://") else {
+        return Some(([127, 0, 0, 1], 0).into());
+    };
     // What listens everywhere is shown by a name.
     address.replace("localhost", "127.0.0.1").parse().ok()
 }

@@ -89,6 +89,30 @@ fn w057_var_subst() {
     client.hear("hi Zed");
 }
 
+/// What a filter asks holds up the item alone: the client is heard, and its going noticed.
+#[test]
+fn a_filter_that_asks_does_not_hold_up_the_client() {
+    let (site, mut client) = told(&[
+        json!({"type": "set-meta", "name": "url", "value": "/check"}),
+        filtered("a", &["http-check"]),
+    ]);
+    site.wait_subscribers("a", 1);
+    site.gate.shut();
+    site.publish("a", &json!({"content": "checked"}));
+    site.request_at("/check", 0);
+    client.say("hey");
+    site.expect_bodies(&["TEXT 3\r\nhey\r\n"]);
+    site.gate.open();
+    client.hear("checked");
+
+    site.gate.shut();
+    site.publish("a", &json!({"content": "checked"}));
+    site.request_at("/check", 1);
+    client.vanish();
+    site.expect_bodies(&["TEXT 3\r\nhey\r\n", "DISCONNECT\r\n"]);
+    site.gate.open();
+}
+
 #[test]
 fn w058_content_filters_must_be_the_subscriptions() {
     let page = || controlled(&[filtered("a", &["var-subst"])]);

@@ -130,3 +130,43 @@ fn w096_a_request_that_no_route_takes_is_a_502() {
     let gripd = Gripd::start(|c| c.route(format!("other.test {},over_http", dead.addr)));
     assert_eq!(refused(&gripd, "/").status(), 502);
 }
+
+/// A backend that does not speak the protocol: the log and, under debug, the client are told which
+/// line is missing. What a backend refuses that may well speak it is left alone.
+#[test]
+fn a_backend_that_speaks_something_else_is_named() {
+    let page = |status, kind, body| vec![answer(status, kind, body)];
+    let site = Site::new([
+        (
+            "/debug/cable",
+            page(
+                "404 Not Found",
+                "Content-Type: text/html\r\n",
+                "<h1>no</h1>\n",
+            ),
+        ),
+        ("/debug/empty", page("405 Method Not Allowed", "", "")),
+        (
+            "/debug/json",
+            page("404 Not Found", "Content-Type: application/json\r\n", "{}"),
+        ),
+        (
+            "/debug/login",
+            page("401 Unauthorized", "Content-Type: text/plain\r\n", "who?\n"),
+        ),
+    ]);
+    let line = "give that path a line of its own without over_http, such as \
+        *,path_beg=/cable HOST:PORT\n";
+    let body = |path| refused(&site.gripd, path).text();
+    assert_eq!(body("/debug/login"), "who?\n");
+    assert!(!site.gripd.log().contains("a line of its own"));
+    let cable = body("/debug/cable");
+    assert!(
+        cable.starts_with("<h1>no</h1>\nthe backend answered 404 "),
+        "{cable}"
+    );
+    assert!(cable.ends_with(line), "{cable}");
+    assert!(body("/debug/empty").starts_with("the backend answered 405 "));
+    assert_eq!(body("/debug/json"), "{}");
+    site.gripd.wait_log("a line of its own without over_http");
+}

@@ -4,21 +4,28 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{pass::Load, servers::Kind};
+use crate::{
+    load::{Load, Part},
+    servers::Kind,
+    wire::Hold,
+};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Measures what held streams cost: PSS bytes per stream, CPU time per delivery and set-up, latency.
+Measures what held streams, long-polls and WebSockets cost: PSS bytes for each, CPU time per
+set-up, per delivery and per round trip, latency.
 Servers: the floor (a program that only writes), gripd, and Debian's pushpin, in turn.
 
 benches/run [OPTION]...
 
-  --quick          up to 5,000 streams, shorter; at most 2 minutes after building
-  --only NAME      only this server (floor, gripd, pushpin) or these figures (held, delivery);
-                   may be given more than once
-  --passes N       passes over all servers (3)
-  --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000)
-  --minutes N      stop after so many minutes, with what there is (45; with --quick 2)
+  --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
+  --only NAME      only this server (floor, gripd, pushpin), these figures (held, delivery,
+                   exchange) or these clients (streams, long-polls, websockets); may be given
+                   more than once
+  --passes N       passes over all servers (3; with --quick 1)
+  --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000); those up to 5,000
+                   are also the numbers of long-polls and WebSockets
+  --minutes N      stop after so many minutes, with what there is (45; with --quick 4)
   --help           this
 
 Environment: GRIPD_BIN and PUSHPIN_BIN name other programs; GRIPD_... settings reach gripd.
@@ -31,10 +38,8 @@ Exit code: 0 complete, 1 something failed or was interrupted, 2 wrong use.
 pub struct Args {
     /// Servers, in the order of a pass.
     pub servers: Vec<Kind>,
-    /// Measure memory and set-up.
-    pub held: bool,
-    /// Measure deliveries.
-    pub delivery: bool,
+    /// What is measured, in the order of a pass.
+    pub parts: Vec<Part>,
     /// Passes over all servers.
     pub passes: u32,
     /// How much in each.
@@ -53,7 +58,7 @@ impl Args {
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut arguments = arguments.collect::<Vec<_>>().into_iter();
         let mut only = Vec::new();
-        let (mut quick, mut passes, mut streams, mut minutes) = (false, 3, None, None);
+        let (mut quick, mut passes, mut streams, mut minutes) = (false, None, None, None);
         while let Some(argument) = arguments.next() {
             let (name, attached) = match argument.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -69,14 +74,14 @@ impl Args {
                 "--help" | "-h" => return Ok(None),
                 "--quick" => quick = true,
                 "--only" => only.extend(value()?.split(',').map(str::to_owned)),
-                "--passes" => passes = number(&name, &value()?, 1, 100)?,
+                "--passes" => passes = Some(number(&name, &value()?, 1, 100)?),
                 "--streams" => streams = Some(sizes(&value()?)?),
                 "--minutes" => minutes = Some(number(&name, &value()?, 1, 600)?),
                 other => bail!("unknown argument {other}"),
             }
         }
         let mut args = Self::sized(quick, streams);
-        args.passes = passes;
+        args.passes = passes.unwrap_or(args.passes);
         if let Some(minutes) = minutes {
             args.limit = Duration::from_secs(60 * u64::from(minutes));
         }
@@ -92,9 +97,8 @@ impl Args {
         };
         Self {
             servers: Kind::ALL.to_vec(),
-            held: true,
-            delivery: true,
-            passes: 3,
+            parts: Part::ALL.to_vec(),
+            passes: if quick { 1 } else { 3 },
             load: Load {
                 sizes: streams.unwrap_or_else(|| default.to_vec()),
                 // A burst is 100 deliveries to each stream: most of the time with Pushpin.
@@ -102,20 +106,24 @@ impl Args {
                 rounds: if quick { 3 } else { 5 },
                 time: Duration::from_millis(if quick { 500 } else { 2000 }),
             },
-            limit: Duration::from_secs(60 * if quick { 2 } else { 45 }),
+            limit: Duration::from_secs(60 * if quick { 4 } else { 45 }),
             quick,
         }
     }
 
     fn narrow(&mut self, only: &[String]) -> Result<()> {
-        let (mut servers, mut figures) = (Vec::new(), Vec::new());
+        let (mut servers, mut figures, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for name in only {
             match name.as_str() {
-                "held" | "delivery" => figures.push(name.as_str()),
+                "held" | "delivery" | "exchange" => figures.push(name.as_str()),
+                "streams" | "long-polls" | "websockets" => holds.push(name.as_str()),
                 other => {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
-                        format!("--only {other}: allowed are floor, gripd, pushpin, held, delivery")
+                        format!(
+                            "--only {other}: allowed are floor, gripd, pushpin, held, delivery, \
+                             exchange, streams, long-polls, websockets"
+                        )
                     })?);
                 }
             }
@@ -123,11 +131,32 @@ impl Args {
         if !servers.is_empty() {
             self.servers.retain(|kind| servers.contains(kind));
         }
-        if !figures.is_empty() {
-            self.held = figures.contains(&"held");
-            self.delivery = figures.contains(&"delivery");
+        self.parts.retain(|part| {
+            (figures.is_empty() || figures.contains(&figure(*part)))
+                && (holds.is_empty() || holds.contains(&hold(*part)))
+        });
+        if self.parts.is_empty() {
+            bail!("--only {}: none is measured of the other", only.join(","));
         }
         Ok(())
+    }
+}
+
+/// What `--only` calls a part by its figures.
+fn figure(part: Part) -> &'static str {
+    match part {
+        Part::Held(_) => "held",
+        Part::Delivery(_) => "delivery",
+        Part::Exchange(_) => "exchange",
+    }
+}
+
+/// What `--only` calls a part by its clients.
+fn hold(part: Part) -> &'static str {
+    match part.hold() {
+        Hold::Stream => "streams",
+        Hold::LongPoll => "long-polls",
+        Hold::WebSocket | Hold::Compressed => "websockets",
     }
 }
 
@@ -163,8 +192,13 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
-        assert!(args.held && !args.delivery && args.quick);
-        assert_eq!(args.limit, Duration::from_mins(2));
+        assert!(args.quick && args.parts.iter().all(|part| figure(*part) == "held"));
+        assert_eq!((args.parts.len(), args.passes), (3, 1));
+        assert_eq!(args.limit, Duration::from_mins(4));
+        let args = parsed("--only websockets,delivery").unwrap().unwrap();
+        let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
+        assert_eq!((args.servers.len(), args.passes), (3, 3));
+        assert_eq!(args.parts, both);
         let args = parsed("--streams 10,20 --minutes 3").unwrap().unwrap();
         assert_eq!(args.load.sizes, [10, 20]);
         assert_eq!((args.servers.len(), args.limit.as_secs()), (3, 180));
@@ -175,6 +209,7 @@ mod tests {
         for text in [
             "--only nginx",
             "--only",
+            "--only exchange,streams",
             "--passes 0",
             "--streams 5,5",
             "--streams x",

@@ -1,7 +1,8 @@
-//! The web application behind the proxies: answers every request with the instruction to hold it.
+//! The web application behind the proxies: answers every request with the instruction to hold it,
+//! accepts WebSockets over HTTP, and echoes what is said on them.
 //!
-//! A thread of the load generator with its own `epoll`. Requests have no body, so a request is
-//! everything up to an empty line; connections are kept alive and pipelined requests are answered.
+//! A thread of the load generator with its own `epoll`. Connections are kept alive and pipelined
+//! requests are answered. Bodies are counted, never chunked: no proxy measured here does that.
 
 use std::{
     collections::HashMap,
@@ -9,7 +10,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -21,7 +22,7 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::wire;
+use crate::wire::{self, Hold};
 
 const LISTENER: Token = Token(0);
 
@@ -30,6 +31,8 @@ const LISTENER: Token = Token(0);
 pub struct Backend {
     /// Where it listens.
     pub addr: SocketAddr,
+    /// Requests answered so far.
+    pub answered: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,11 +50,13 @@ impl Backend {
             .register(&mut listener, LISTENER, Interest::READABLE)?;
         let stop = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&stop);
+        let answered = Arc::new(AtomicUsize::new(0));
         let mut room = Room {
             poll,
             listener,
             open: HashMap::new(),
-            answer: wire::hold_answer(),
+            answers: Answers::new(),
+            answered: Arc::clone(&answered),
         };
         let thread = thread::Builder::new()
             .name("backend".into())
@@ -63,6 +68,7 @@ impl Backend {
             .context("starting the backend's thread")?;
         Ok(Self {
             addr,
+            answered,
             stop,
             thread: Some(thread),
         })
@@ -82,13 +88,51 @@ struct Room {
     poll: Poll,
     listener: TcpListener,
     open: HashMap<Token, Peer>,
-    answer: Vec<u8>,
+    answers: Answers,
+    answered: Arc<AtomicUsize>,
 }
 
+/// What is answered, made once.
+struct Answers {
+    stream: Vec<u8>,
+    long_poll: Vec<u8>,
+    open: Vec<u8>,
+    said: Vec<u8>,
+    echo: Vec<u8>,
+    silence: Vec<u8>,
+}
+
+impl Answers {
+    fn new() -> Self {
+        Self {
+            stream: Hold::Stream.backend_answer(),
+            long_poll: Hold::LongPoll.backend_answer(),
+            open: Hold::WebSocket.backend_answer(),
+            said: wire::said_event(),
+            echo: wire::echo_answer(),
+            silence: wire::silent_answer(),
+        }
+    }
+
+    /// To a whole request. What a client says must have come as it was said; anything else on a
+    /// WebSocket is its end.
+    fn to(&self, head: &[u8], body: &[u8]) -> &[u8] {
+        match Hold::of(head) {
+            Some(Hold::Stream) => &self.stream,
+            Some(Hold::LongPoll) => &self.long_poll,
+            Some(Hold::WebSocket | Hold::Compressed) if body == b"OPEN\r\n" => &self.open,
+            Some(Hold::WebSocket | Hold::Compressed) if body == self.said => &self.echo,
+            Some(Hold::WebSocket | Hold::Compressed) => &self.silence,
+            None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Peer {
     stream: TcpStream,
-    /// Bytes of the empty line that ends a head seen at the end of what was read so far.
-    matched: usize,
+    /// What came of a request that is not whole.
+    buf: Vec<u8>,
 }
 
 impl Room {
@@ -104,7 +148,7 @@ impl Room {
                 if event.token() == LISTENER {
                     self.accept(&mut next)?;
                 } else if let Some(peer) = self.open.get_mut(&event.token())
-                    && !peer.answer(&self.answer)
+                    && !peer.answer(&self.answers, &self.answered)
                 {
                     self.open.remove(&event.token());
                 }
@@ -123,7 +167,13 @@ impl Room {
                     self.poll
                         .registry()
                         .register(&mut stream, token, Interest::READABLE)?;
-                    self.open.insert(token, Peer { stream, matched: 0 });
+                    self.open.insert(
+                        token,
+                        Peer {
+                            stream,
+                            buf: Vec::new(),
+                        },
+                    );
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -133,19 +183,23 @@ impl Room {
 }
 
 impl Peer {
-    /// Answers every request that is complete; false when the connection is to be closed.
-    fn answer(&mut self, answer: &[u8]) -> bool {
+    /// Answers every request that is whole; false when the connection is to be closed.
+    fn answer(&mut self, answers: &Answers, answered: &AtomicUsize) -> bool {
         let mut buf = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut buf) {
                 Ok(0) => return false,
                 Ok(n) => {
-                    for _ in 0..heads_ended(&buf[..n], &mut self.matched) {
-                        // An answer of some 150 bytes that does not fit means that the peer
+                    self.buf.extend_from_slice(&buf[..n]);
+                    while let Some((head, len)) = request(&self.buf) {
+                        let answer = answers.to(&self.buf[..head], &self.buf[head..len]);
+                        // An answer of some hundred bytes that does not fit means that the peer
                         // stopped reading: no proxy measured here does.
                         if self.stream.write(answer).ok() != Some(answer.len()) {
                             return false;
                         }
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        self.buf.drain(..len);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
@@ -156,50 +210,75 @@ impl Peer {
     }
 }
 
-/// How many heads end in `bytes`, given that `matched` bytes of an empty line stood before it.
-pub fn heads_ended(bytes: &[u8], matched: &mut usize) -> usize {
-    const END: &[u8] = b"\r\n\r\n";
-    let mut ended = 0;
-    for &byte in bytes {
-        *matched = match byte {
-            _ if byte == END[*matched] => *matched + 1,
-            b'\r' => 1,
-            _ => 0,
-        };
-        if *matched == END.len() {
-            ended += 1;
-            *matched = 0;
-        }
-    }
-    ended
+/// Lengths of the first request of `bytes`: of its head, and with its body; none before it is
+/// whole.
+fn request(bytes: &[u8]) -> Option<(usize, usize)> {
+    let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
+    let body = String::from_utf8_lossy(&bytes[..head])
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(0);
+    (bytes.len() >= head + body).then_some((head, head + body))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn heads_are_counted_however_they_are_cut() {
-        let bytes = b"GET / HTTP/1.1\r\nA: b\r\n\r\nGET / HTTP/1.1\r\n\r\r\n\r\n";
-        for cut in 0..bytes.len() {
-            let mut matched = 0;
-            let first = heads_ended(&bytes[..cut], &mut matched);
-            assert_eq!(
-                first + heads_ended(&bytes[cut..], &mut matched),
-                2,
-                "cut at {cut}"
-            );
+    /// The backend answers so to so many requests in these pieces, each sent by itself.
+    fn answered(pieces: &[&[u8]], requests: usize, want: &[u8]) {
+        let backend = Backend::start().unwrap();
+        let mut stream = std::net::TcpStream::connect(backend.addr).unwrap();
+        for piece in pieces {
+            stream.write_all(piece).unwrap();
         }
+        let mut got = vec![0; want.len()];
+        stream.read_exact(&mut got).unwrap();
+        assert_eq!(got, want);
+        let count = Arc::clone(&backend.answered);
+        // Its thread has ended when this returns.
+        drop(backend);
+        assert_eq!(count.load(Ordering::Relaxed), requests);
+    }
+
+    #[test]
+    fn requests_are_found_however_they_are_cut() {
+        let bytes = b"POST / HTTP/1.1\r\nContent-length: 7\r\n\r\nOPEN\r\n\0GET / HTTP/1.1\r\n\r\n";
+        let first = bytes.len() - 18;
+        for cut in 0..bytes.len() {
+            let whole = (cut >= first).then_some((first - 7, first));
+            assert_eq!(request(&bytes[..cut]), whole, "cut at {cut}");
+        }
+        assert_eq!(request(&bytes[first..]), Some((18, 18)));
     }
 
     #[test]
     fn a_request_in_two_pieces_gets_one_answer() {
-        let backend = Backend::start().unwrap();
-        let mut stream = std::net::TcpStream::connect(backend.addr).unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
-        stream.write_all(b"Host: a\r\n\r\n").unwrap();
-        let mut got = vec![0; wire::hold_answer().len()];
-        stream.read_exact(&mut got).unwrap();
-        assert_eq!(got, wire::hold_answer());
+        let pieces = [&b"GET /events/ HTTP/1.1\r\n"[..], b"Host: a\r\n\r\n"];
+        answered(&pieces, 1, &Hold::Stream.backend_answer());
+    }
+
+    #[test]
+    fn a_websocket_is_accepted_and_echoed() {
+        let post = |body: &[u8]| {
+            let head = format!(
+                "POST /socket/ HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            [head.as_bytes(), body].concat()
+        };
+        let all = [
+            post(b"OPEN\r\n"),
+            post(&wire::said_event()),
+            post(b"DISCONNECT\r\n"),
+        ];
+        let want = [
+            Hold::WebSocket.backend_answer(),
+            wire::echo_answer(),
+            wire::silent_answer(),
+        ];
+        answered(&[&all.concat()], 3, &want.concat());
     }
 }

@@ -1,12 +1,17 @@
-//! Many browsers: opens streams, reads what comes, counts the items of each.
+//! Many browsers: opens streams, long-polls or WebSockets, reads what comes, counts the items of
+//! each.
 //!
 //! One `epoll`, edge-triggered; a read that did not fill the buffer emptied the socket, so an event
 //! costs one `read`. Sources are 127.0.0.2 to 127.0.0.40, since one address has only some 28,000
 //! ports. Sockets are closed with a reset: nothing stays behind in TIME-WAIT.
 
 use std::{
-    io::{self, Read, Write},
+    io,
     net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,164 +19,270 @@ use anyhow::{Context, Result, bail};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use socket2::{Domain, Socket, Type};
 
-use crate::{stop::Stop, wire};
+use crate::{
+    frames,
+    servers::Server,
+    stop::Stop,
+    wire::{self, Hold},
+};
 
-/// Streams that are being opened at the same time.
+mod client;
+
+use client::Client;
+
+/// Clients that are being opened, ask again, or wait for an answer to what they said, at the same
+/// time.
 ///
-/// Few: Pushpin loses up to as many at a time (see [`Fleet::grow`]), and no server here is quicker
-/// with more.
-const OPENING_AT_ONCE: usize = 16;
+/// Few: Pushpin loses up to as many at a time (see [`Fleet::grow`]), answers 502 when 200 long-polls
+/// ask again at once, and no server here is quicker with more.
+const AT_ONCE: usize = 16;
 
 /// Longest wait for events before [`Stop`] is asked again.
 const TURN: Duration = Duration::from_millis(100);
 
+/// The same while the backend has requests to answer, which no event tells of.
+const SHORT_TURN: Duration = Duration::from_millis(1);
+
+/// The first subscriber of a channel is over with what comes of that.
+const ASKED_AGAIN_WITHIN: Duration = Duration::from_secs(3);
+
 /// Nothing at all arrived for so long: the server has lost something.
 const STALLED: Duration = Duration::from_secs(30);
 
-/// All streams held through one server.
+/// All clients held through one server.
 #[derive(Debug)]
 pub struct Fleet {
     server: SocketAddr,
+    hold: Hold,
     poll: Poll,
     events: Events,
     head: Vec<u8>,
     buf: Vec<u8>,
-    streams: Vec<Stream>,
-    /// Items each stream must have got; more is an error.
+    clients: Vec<Client>,
+    /// Items each client must have got; more is an error.
     expected: u32,
-    /// Streams that have got them.
+    /// Clients that have got them and, if they are long-polls, have asked again.
     complete: usize,
-    /// Streams that the server ended by itself and that were opened again.
+    /// Requests of long-polls, and those that the backend has answered: nothing comes that would
+    /// tell a client that it is held.
+    asked: usize,
+    answered: Option<Arc<AtomicUsize>>,
+    /// Clients that the server ended by itself and that were opened again.
     lost: usize,
-    /// Streams found ended by the last turns.
+    /// Clients found ended by the last turns.
     ended: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Stream {
-    socket: TcpStream,
-    /// Bytes of the request sent; `None` until connected.
-    sent: Option<usize>,
-    /// Marks seen, that of the opening included.
-    got: u32,
-    answered: bool,
+    /// Long-polls that have been answered and are to ask again.
+    resting: Vec<usize>,
 }
 
 impl Fleet {
-    /// No streams yet; those to come connect to `server`.
+    /// No clients yet; those to come connect to `server` and are held like `hold`.
     ///
     /// # Errors
     /// No `epoll`.
-    pub fn new(server: SocketAddr) -> Result<Self> {
+    pub fn new(server: &Server, hold: Hold) -> Result<Self> {
         Ok(Self {
-            server,
+            server: server.clients,
+            hold,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            head: wire::browser_head(),
+            head: hold.browser_head(),
             buf: vec![0; 64 * 1024],
-            streams: Vec::new(),
-            expected: 1,
+            clients: Vec::new(),
+            expected: hold.openings(),
             complete: 0,
+            asked: 0,
+            answered: server.answered().filter(|_| hold == Hold::LongPoll),
             lost: 0,
             ended: Vec::new(),
+            resting: Vec::new(),
         })
     }
 
-    /// Streams held.
+    /// Clients held.
     pub fn len(&self) -> usize {
-        self.streams.len()
+        self.clients.len()
     }
 
     /// True before the first [`Self::grow`].
     pub fn is_empty(&self) -> bool {
-        self.streams.is_empty()
+        self.clients.is_empty()
     }
 
-    /// Streams that the server ended by itself while streams were opened.
+    /// Clients that the server ended by itself while others were opened.
     pub fn lost(&self) -> usize {
         self.lost
     }
 
-    /// Opens streams until there are `size`, and waits until each has got its opening.
+    /// Compressed messages that all clients together have got.
+    pub fn compressed(&self) -> u64 {
+        let each = self.clients.iter().map(|one| one.frames.compressed());
+        each.map(u64::from).sum()
+    }
+
+    /// Opens clients until there are `size`, and waits until each has got its opening, or, if they
+    /// are long-polls, until the backend has answered for each.
     ///
-    /// A stream that ended is opened again, as browsers do: Pushpin 1.36 now and then ends one
+    /// A client that was ended is opened again, as browsers do: Pushpin 1.36 now and then ends one
     /// or all of those just opened when many are set up. More than one in twenty is an error.
     ///
     /// # Errors
-    /// The server refuses streams, loses too many, or nothing comes for 30 s; the run is to stop.
+    /// The server refuses clients, loses too many, or nothing comes for 30 s; the run is to stop.
     pub fn grow(&mut self, size: usize, stop: &Stop) -> Result<()> {
-        // Streams opened later begin with what the others have.
-        let before = self.streams.len();
+        // Clients opened later begin with what the others have.
+        let before = self.clients.len();
         let mut progress = Instant::now();
         // Some may have ended since they were last looked at.
         while self.turn(Duration::ZERO, stop)? > 0 {
             self.reopen(size)?;
         }
-        while self.complete < size {
-            while self.streams.len() < size && self.streams.len() - self.complete < OPENING_AT_ONCE
-            {
-                let stream = self.open(self.streams.len())?;
-                self.streams.push(stream);
+        while self.held() < size {
+            while self.clients.len() < size && self.clients.len() - self.held() < AT_ONCE {
+                let client = self.open(self.clients.len())?;
+                self.clients.push(client);
             }
-            let complete = self.complete;
-            self.turn(TURN, stop)?;
+            let held = self.held();
+            self.turn(self.patience(), stop)?;
             self.reopen(size)?;
-            if self.complete > complete {
+            if self.held() > held {
                 progress = Instant::now();
             } else if progress.elapsed() > STALLED {
                 bail!(
-                    "{} of {} streams opened, then nothing",
-                    self.complete - before,
-                    size - before
+                    "{} of {} {} opened, then nothing",
+                    self.held().saturating_sub(before),
+                    size - before,
+                    self.hold
                 );
             }
         }
         Ok(())
     }
 
-    /// From now on each stream must get `items` more.
+    /// Holds a first long-poll until its backend has been asked for it again, or 3 s have passed.
+    /// Proxies do that once when a channel gets its first subscribers; with one alone it is over
+    /// before anything is measured.
+    ///
+    /// # Errors
+    /// As [`Self::grow`].
+    pub fn begin(&mut self, stop: &Stop) -> Result<()> {
+        let Some(answered) = self.answered.clone() else {
+            return Ok(());
+        };
+        self.grow(1, stop)?;
+        let end = Instant::now() + ASKED_AGAIN_WITHIN;
+        while answered.load(Ordering::Relaxed) == self.asked && Instant::now() < end {
+            self.turn(TURN, stop)?;
+        }
+        self.asked = answered.load(Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// From now on each client must get `items` more.
     pub fn expect(&mut self, items: u32) {
         self.expected += items;
         self.complete = 0;
     }
 
-    /// Waits until each stream has got what is expected.
+    /// Waits until each client has got what is expected and, if they are long-polls, until the
+    /// backend has answered for each again.
     ///
     /// # Errors
-    /// The server ends a stream, delivers nothing for 30 s, or delivers too much; the run is to
+    /// The server ends a client, delivers nothing for 30 s, or delivers too much; the run is to
     /// stop.
     pub fn wait(&mut self, stop: &Stop) -> Result<()> {
+        self.work(stop, |_| Ok(()))
+    }
+
+    /// Has each WebSocket say [`wire::SAID`] once, and waits until each has got the answer.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub fn talk(&mut self, stop: &Stop) -> Result<()> {
+        let said = frames::masked(wire::SAID.content().as_bytes());
+        let mut next = 0;
+        self.expect(1);
+        self.work(stop, |fleet| {
+            while next < fleet.len() && next - fleet.complete < AT_ONCE {
+                fleet.clients[next].say(&said)?;
+                next += 1;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes turns until each client has got what is expected, with `more` before each of them.
+    fn work(&mut self, stop: &Stop, mut more: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let mut progress = Instant::now();
-        while self.complete < self.streams.len() {
-            if self.turn(TURN, stop)? > 0 {
+        while self.held() < self.clients.len() {
+            more(self)?;
+            self.ask_again()?;
+            if self.turn(self.patience(), stop)? > 0 {
                 if let Some(number) = self.ended.first() {
-                    bail!("the server ended stream {number}");
+                    bail!("the server ended number {number} of the {}", self.hold);
                 }
                 progress = Instant::now();
             } else if progress.elapsed() > STALLED {
                 bail!(
-                    "{} of {} streams got everything, then nothing came",
-                    self.complete,
-                    self.streams.len()
+                    "{} of {} {} got everything, then nothing came",
+                    self.held(),
+                    self.clients.len(),
+                    self.hold
                 );
             }
         }
         Ok(())
     }
 
-    /// Opens ended streams again.
-    fn reopen(&mut self, size: usize) -> Result<()> {
-        for number in std::mem::take(&mut self.ended) {
-            self.lost += 1;
-            if self.lost > 64.max(size / 20) {
-                bail!("the server ended {} streams", self.lost);
+    /// Has long-polls that were answered ask again, a few at a time.
+    fn ask_again(&mut self) -> Result<()> {
+        while self.unanswered() < AT_ONCE
+            && let Some(number) = self.resting.pop()
+        {
+            let client = &mut self.clients[number];
+            client.ask(&self.head)?;
+            if client.has_asked() {
+                self.asked += 1;
+                self.complete += usize::from(client.is_complete(self.expected));
             }
-            self.streams[number] = self.open(number)?;
         }
         Ok(())
     }
 
-    fn open(&self, number: usize) -> Result<Stream> {
+    /// Clients that have got what is expected, without those whose request is under way.
+    fn held(&self) -> usize {
+        self.complete.saturating_sub(self.unanswered())
+    }
+
+    fn unanswered(&self) -> usize {
+        let answered = self.answered.as_ref();
+        answered.map_or(0, |count| {
+            self.asked.saturating_sub(count.load(Ordering::Relaxed))
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        if self.unanswered() > 0 {
+            SHORT_TURN
+        } else {
+            TURN
+        }
+    }
+
+    /// Opens ended clients again.
+    fn reopen(&mut self, size: usize) -> Result<()> {
+        for number in std::mem::take(&mut self.ended) {
+            self.lost += 1;
+            if self.lost > 64.max(size / 20) {
+                bail!("the server ended {} {}", self.lost, self.hold);
+            }
+            // Its request may never have reached the backend.
+            self.asked = self.asked.saturating_sub(1);
+            self.clients[number] = self.open(number)?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, number: usize) -> Result<Client> {
         let source = Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number % 39)?);
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a client's socket")?;
         socket.set_nonblocking(true)?;
@@ -190,13 +301,8 @@ impl Fleet {
             .registry()
             .register(&mut socket, Token(number), interest)?;
         // What the others have got before counts as got, so that one number is right for all.
-        let got = self.expected - 1;
-        Ok(Stream {
-            socket,
-            sent: None,
-            got,
-            answered: false,
-        })
+        let got = self.expected - self.hold.openings();
+        Ok(Client::new(socket, self.hold, got))
     }
 
     /// Handles what is ready, waiting for it up to `patience`; returns the number of events.
@@ -210,30 +316,31 @@ impl Fleet {
         for event in &self.events {
             handled += 1;
             let number = event.token().0;
-            let stream = &mut self.streams[number];
-            if event.is_writable() && stream.sent != Some(self.head.len()) {
-                stream
-                    .ask(&self.head)
-                    .with_context(|| format!("stream {number}: asking"))?;
-            }
+            let client = &mut self.clients[number];
+            let named = || format!("number {number} of the {}", self.hold);
+            let (before, rested) = (client.is_complete(self.expected), client.rests());
+            let mut open = true;
             if event.is_readable() {
-                let before = stream.got;
-                let open = stream
+                open = client
                     .read(&mut self.buf, event.is_read_closed())
-                    .with_context(|| format!("stream {number}"))?;
-                if stream.got > self.expected {
-                    bail!(
-                        "stream {number} got {} items too many",
-                        stream.got - self.expected
-                    );
-                }
-                if stream.got == self.expected && before < self.expected {
-                    self.complete += 1;
-                }
-                if !open {
-                    self.complete -= usize::from(stream.got == self.expected);
-                    self.ended.push(number);
-                }
+                    .with_context(named)?;
+            }
+            if event.is_writable() && client.is_asking() {
+                client.ask(&self.head).with_context(named)?;
+                self.asked += usize::from(client.has_asked());
+            }
+            if !rested && client.rests() {
+                self.resting.push(number);
+            }
+            if client.got > self.expected {
+                let many = client.got - self.expected;
+                return Err(anyhow::anyhow!("{many} items too many")).with_context(named);
+            }
+            let after = open && client.is_complete(self.expected);
+            self.complete += usize::from(after);
+            self.complete -= usize::from(before);
+            if !open {
+                self.ended.push(number);
             }
         }
         Ok(handled)
@@ -242,52 +349,3 @@ impl Fleet {
 
 /// `EINPROGRESS`.
 const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
-
-impl Stream {
-    fn ask(&mut self, head: &[u8]) -> Result<()> {
-        if self.sent.is_none()
-            && let Some(error) = self.socket.take_error()?
-        {
-            bail!("the connection was refused: {error}");
-        }
-        let mut sent = self.sent.unwrap_or(0);
-        while sent < head.len() {
-            match self.socket.write(&head[sent..]) {
-                Ok(n) => sent += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.sent = Some(sent);
-        Ok(())
-    }
-
-    /// Reads all there is; false when the stream has ended. A read that did not fill the buffer
-    /// emptied the socket, unless its end came with the same event (`closed`).
-    fn read(&mut self, buf: &mut [u8], closed: bool) -> Result<bool> {
-        loop {
-            match self.socket.read(buf) {
-                Ok(0) => return Ok(false),
-                Ok(n) => {
-                    let text = &buf[..n];
-                    if !self.answered {
-                        if !text.starts_with(b"HTTP/1.1 200") {
-                            let start = &text[..n.min(200)];
-                            bail!("not held but answered: {}", String::from_utf8_lossy(start));
-                        }
-                        self.answered = true;
-                    }
-                    self.got += wire::marks(text);
-                    if n < buf.len() && !closed {
-                        return Ok(true);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-}

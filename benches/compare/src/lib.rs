@@ -1,6 +1,6 @@
-//! Measures what a push proxy costs: bytes per held stream, CPU time per delivery, latency.
+//! Measures what a push proxy costs: bytes per held client, CPU time per delivery, latency.
 //!
-//! One pass of one server is: start it ([`servers`]), hold streams through it ([`clients`]) that a
+//! One pass of one server is: start it ([`servers`]), hold clients through it ([`clients`]) that a
 //! tiny [`backend`] turns into holds, publish ([`publish`]), and read the server's memory and CPU
 //! time from the kernel ([`procfs`]). [`pass`] is that list of steps, [`plan`] says which passes
 //! run and in which order, [`report`] turns samples into a table. `bin/floor.rs` is the program
@@ -12,6 +12,9 @@
 pub mod args;
 pub mod backend;
 pub mod clients;
+pub mod figure;
+pub mod frames;
+pub mod load;
 pub mod machine;
 pub mod pass;
 pub mod plan;

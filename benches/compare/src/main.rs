@@ -9,12 +9,14 @@ use std::{
 use anyhow::Result;
 use compare::{
     args::{Args, HELP},
+    load::Part,
     machine,
     pass::Bench,
-    plan::{self, Estimate, Part, Step},
+    plan::{self, Estimate, Step},
     prepare::{self, Program},
     report::Report,
     stop::{Stop, Stopped},
+    wire::{Hold, ITEM_LEN, LARGE_LEN},
 };
 use serde_json::json;
 
@@ -64,7 +66,8 @@ fn run(mut args: Args) -> Result<bool> {
         servers: args.servers.clone(),
         settings: json!({
             "quick": args.quick, "passes": args.passes, "streams": args.load.sizes,
-            "seconds_per_measurement": args.load.time.as_secs_f64(), "item_bytes": 100,
+            "seconds_per_measurement": args.load.time.as_secs_f64(),
+            "item_bytes": [ITEM_LEN, LARGE_LEN],
         }),
     };
     let good = measure(&args, &programs, &results, &mut report)?;
@@ -157,16 +160,15 @@ fn carry_out(
         others: &mut report.others,
         notes: &mut report.notes,
     };
-    match step.part {
-        Part::Delivery => bench.delivery(),
-        Part::Held => bench.held(),
-    }
+    bench.run(step.part)
 }
 
 fn told(step: Step) -> String {
     let part = match step.part {
-        Part::Delivery => "delivery",
-        Part::Held => "held streams",
+        Part::Held(hold) => format!("held {hold}"),
+        Part::Delivery(hold) => format!("delivery to {hold}"),
+        Part::Exchange(Hold::LongPoll) => "cycles of long-polls".into(),
+        Part::Exchange(_) => "round trips of WebSockets".into(),
     };
     format!("pass {}, {}, {part}", step.pass, step.kind)
 }

@@ -1,45 +1,38 @@
 //! One pass of one server, as a list of steps.
 //!
-//! Two runs, each with a fresh server, so that one does not change what the other finds. **Held**
-//! grows the streams from size to size and never publishes: memory and set-up. **Delivery**
-//! publishes at each size, in a closed loop: one item (or a burst of 100 in one request), then the
-//! next when every stream has it.
+//! Several runs, each with a fresh server, so that one does not change what the other finds.
+//! **Held** grows streams, long-polls or WebSockets from size to size and never publishes: memory
+//! and set-up. **Delivery** publishes at each size, in a closed loop: one item (or a burst of 100 in
+//! one request), then the next when every client has it. In an **exchange** clients do something
+//! themselves: WebSockets say something, or long-polls ask again.
 
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     clients::Fleet,
+    figure::{Figure, Sample, least_squares, thousands},
+    load::{Load, Part},
     machine::Busy,
     procfs,
     publish::Publisher,
-    report::{Figure, Sample},
     servers::{Kind, Server},
     stop::Stop,
+    wire::{Hold, ITEM_LEN, Item, LARGE_LEN},
 };
 
 /// Items in a burst.
 pub const BURST: u32 = 100;
 
-/// The first publishes at a size, not counted: buffers grow and sockets find their sizes.
+/// The first rounds at a size, not counted: buffers grow and sockets find their sizes.
 const WARM_UP: u32 = 2;
 
-/// How much is measured.
-#[derive(Clone, Debug)]
-pub struct Load {
-    /// Numbers of streams, rising.
-    pub sizes: Vec<usize>,
-    /// Largest number of streams for bursts.
-    pub burst_up_to: usize,
-    /// Fewest publishes at each size.
-    pub rounds: u32,
-    /// Publishes go on for this long.
-    pub time: Duration,
-}
+/// A long-poll counts as held again when its server does nothing for so long.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// What one pass measures with.
 #[derive(Debug)]
@@ -62,23 +55,37 @@ pub struct Bench<'a> {
     pub notes: &'a mut Vec<String>,
 }
 
+/// What some rounds took.
+struct Measured {
+    /// CPU time of the server in µs, by round.
+    micros: f64,
+    /// Each round in ms, rising.
+    latency: Vec<f64>,
+}
+
 impl Bench<'_> {
-    /// Memory and set-up of streams that only wait.
+    /// Measures one part with a fresh server.
     ///
     /// # Errors
     /// The server fails; the run is to stop. Samples found until then stay.
-    pub fn held(&mut self) -> Result<()> {
+    pub fn run(&mut self, part: Part) -> Result<()> {
         let server = Server::start(self.kind, self.program, self.stop)?;
-        self.hold(&server)
-            .with_context(|| format!("its last words:\n{}", server.last_words()))
+        match part {
+            Part::Held(hold) => self.hold(&server, hold),
+            Part::Delivery(hold) => self.deliver(&server, hold),
+            Part::Exchange(hold) => self.exchange(&server, hold),
+        }
+        .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
 
-    fn hold(&mut self, server: &Server) -> Result<()> {
+    /// Memory and set-up of clients that only wait.
+    fn hold(&mut self, server: &Server, hold: Hold) -> Result<()> {
         let pid = server.pid();
-        let mut fleet = Fleet::new(server.clients)?;
+        let mut fleet = Fleet::new(server, hold)?;
+        fleet.begin(self.stop)?;
         let mut cpu = procfs::settled(pid, self.stop)?;
         let mut points: Vec<(f64, f64)> = Vec::new();
-        for &size in &self.load.sizes {
+        for &size in self.load.sizes(hold) {
             let opened = (size - fleet.len()) as f64;
             let busy = Busy::start(pid);
             fleet.grow(size, self.stop)?;
@@ -87,122 +94,158 @@ impl Bench<'_> {
             // Again those that ended meanwhile.
             fleet.grow(size, self.stop)?;
             let micros = after.since(&cpu).as_secs_f64() * 1e6 / opened;
-            self.sample(Figure::SetUp, thousands(size), micros);
+            self.sample(hold, Figure::SetUp, thousands(size), micros);
             cpu = after;
             let point = (size as f64, procfs::pss(pid)? as f64);
             if let Some(last) = points.last() {
                 let slope = (point.1 - last.1) / (point.0 - last.0);
-                let from = thousands(self.load.sizes[points.len() - 1]);
-                self.sample(
-                    Figure::Held,
-                    format!("{from} to {}", thousands(size)),
-                    slope,
-                );
+                let from = thousands(self.load.sizes(hold)[points.len() - 1]);
+                let size = format!("{from} to {}", thousands(size));
+                self.sample(hold, Figure::Held, size, slope);
             }
             points.push(point);
         }
-        self.note_lost(&fleet);
+        self.note_lost(&fleet, hold);
         if let Some(slope) = least_squares(&points) {
-            self.sample(Figure::Held, "least squares".into(), slope);
+            self.sample(hold, Figure::Held, "least squares".into(), slope);
         }
         Ok(())
     }
 
     /// CPU time per delivery, alone and in bursts, and latency.
-    ///
-    /// # Errors
-    /// The server fails; the run is to stop. Samples found until then stay.
-    pub fn delivery(&mut self) -> Result<()> {
-        let server = Server::start(self.kind, self.program, self.stop)?;
-        self.deliver(&server)
-            .with_context(|| format!("its last words:\n{}", server.last_words()))
-    }
-
-    fn deliver(&mut self, server: &Server) -> Result<()> {
+    fn deliver(&mut self, server: &Server, hold: Hold) -> Result<()> {
         let pid = server.pid();
-        let mut fleet = Fleet::new(server.clients)?;
+        let mut fleet = Fleet::new(server, hold)?;
         let mut publisher = Publisher::new(server.door, server.control);
         procfs::settled(pid, self.stop)?;
         let empty = procfs::pss(pid)?;
-        for &size in &self.load.sizes {
-            fleet.grow(size, self.stop)?;
-            procfs::settled(pid, self.stop)?;
-            fleet.grow(size, self.stop)?;
-            for _ in 0..WARM_UP {
-                self.round(&mut fleet, &mut publisher, 1)?;
-            }
-            let (micros, mut latency) = self.rounds(pid, &mut fleet, &mut publisher, 1)?;
-            self.sample(Figure::Delivery, thousands(size), micros);
-            latency.sort_by(f64::total_cmp);
-            self.sample(
-                Figure::LatencyMedian,
-                thousands(size),
-                latency[latency.len() / 2],
-            );
-            self.sample(
-                Figure::LatencyMax,
-                thousands(size),
-                latency[latency.len() - 1],
-            );
-            if size <= self.load.burst_up_to {
-                let (micros, mut latency) = self.rounds(pid, &mut fleet, &mut publisher, BURST)?;
-                self.sample(Figure::Burst, thousands(size), micros);
-                self.sample(Figure::LatencyBurst, thousands(size), middle(&mut latency));
+        for &size in self.load.sizes(hold) {
+            self.fill(pid, &mut fleet, size)?;
+            self.deliver_alone(pid, &mut fleet, &mut publisher, hold)?;
+            if size <= self.load.burst_up_to && hold != Hold::Compressed {
+                self.deliver_bursts(pid, &mut fleet, &mut publisher, hold)?;
             }
         }
-        self.note_lost(&fleet);
+        if hold.is_socket() && (hold == Hold::Compressed) != (fleet.compressed() > 0) {
+            bail!("{} compressed messages came to {hold}", fleet.compressed());
+        }
+        self.note_lost(&fleet, hold);
         procfs::settled(pid, self.stop)?;
         let grown = procfs::pss(pid)?.saturating_sub(empty) as f64;
-        self.sample(
-            Figure::HeldAfter,
-            thousands(fleet.len()),
-            grown / fleet.len() as f64,
-        );
+        let each = grown / fleet.len() as f64;
+        self.sample(hold, Figure::HeldAfter, thousands(fleet.len()), each);
         Ok(())
     }
 
-    /// Publishes for the time of the load; returns CPU µs per delivery and each latency in ms.
-    fn rounds(
+    /// One item at a time, on WebSockets large ones too.
+    fn deliver_alone(
         &mut self,
         pid: u32,
         fleet: &mut Fleet,
         publisher: &mut Publisher,
-        items: u32,
-    ) -> Result<(f64, Vec<f64>)> {
-        let rounds = if items == 1 { self.load.rounds } else { 1 };
+        hold: Hold,
+    ) -> Result<()> {
+        let size = thousands(fleet.len());
+        for (figure, len) in [
+            (Figure::Delivery, ITEM_LEN),
+            (Figure::DeliveryLarge, LARGE_LEN),
+        ] {
+            if figure == Figure::DeliveryLarge && !hold.is_socket() {
+                continue;
+            }
+            let (item, stop) = (Item { hold, len }, self.stop);
+            let mut round = || publish(fleet, publisher, item, 1, stop);
+            for _ in 0..WARM_UP {
+                round()?;
+            }
+            let measured = self.rounds(pid, self.load.rounds, round)?;
+            let each = measured.micros / fleet.len() as f64;
+            self.sample(hold, figure, size.clone(), each);
+            if hold == Hold::Stream
+                && let (Some(longest), middle) = (measured.latency.last(), measured.middle())
+            {
+                self.sample(hold, Figure::LatencyMedian, size.clone(), middle);
+                self.sample(hold, Figure::LatencyMax, size.clone(), *longest);
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver_bursts(
+        &mut self,
+        pid: u32,
+        fleet: &mut Fleet,
+        publisher: &mut Publisher,
+        hold: Hold,
+    ) -> Result<()> {
+        let (len, stop) = (ITEM_LEN, self.stop);
+        let item = Item { hold, len };
+        let measured = self.rounds(pid, 1, || publish(fleet, publisher, item, BURST, stop))?;
+        let size = thousands(fleet.len());
+        let each = measured.micros / fleet.len() as f64 / f64::from(BURST);
+        self.sample(hold, Figure::Burst, size.clone(), each);
+        if hold == Hold::Stream {
+            self.sample(hold, Figure::LatencyBurst, size, measured.middle());
+        }
+        Ok(())
+    }
+
+    /// CPU time for what clients do themselves.
+    fn exchange(&mut self, server: &Server, hold: Hold) -> Result<()> {
+        let pid = server.pid();
+        let stop = self.stop;
+        let mut fleet = Fleet::new(server, hold)?;
+        let mut publisher = Publisher::new(server.door, server.control);
+        fleet.begin(self.stop)?;
+        self.fill(pid, &mut fleet, self.load.smallest())?;
+        let mut round = || match hold {
+            Hold::LongPoll => cycle(pid, &mut fleet, &mut publisher, stop),
+            _ => timed(|| fleet.talk(stop)),
+        };
+        round()?;
+        let measured = self.rounds(pid, 1, round)?;
+        self.note_lost(&fleet, hold);
+        let each = measured.micros / fleet.len() as f64;
+        self.sample(hold, Figure::Exchange, thousands(fleet.len()), each);
+        Ok(())
+    }
+
+    fn fill(&self, pid: u32, fleet: &mut Fleet, size: usize) -> Result<()> {
+        fleet.grow(size, self.stop)?;
+        procfs::settled(pid, self.stop)?;
+        // Again those that ended meanwhile.
+        fleet.grow(size, self.stop)
+    }
+
+    /// Rounds for the time of the load, and no fewer than `least`.
+    fn rounds(
+        &mut self,
+        pid: u32,
+        least: u32,
+        mut round: impl FnMut() -> Result<Duration>,
+    ) -> Result<Measured> {
         let busy = Busy::start(pid);
         let before = procfs::cpu(pid);
         let start = Instant::now();
         let mut latency = Vec::new();
-        while latency.len() < rounds as usize || start.elapsed() < self.load.time {
-            let took = self.round(fleet, publisher, items)?;
-            latency.push(took.as_secs_f64() * 1e3);
+        while latency.len() < least as usize || start.elapsed() < self.load.time {
+            latency.push(round()?.as_secs_f64() * 1e3);
         }
         self.others.extend(busy.others());
         // A thread's time is complete when it sleeps.
         self.stop.pause(Duration::from_millis(50))?;
         let spent = procfs::cpu(pid).since(&before).as_secs_f64() * 1e6;
-        let deliveries = latency.len() as f64 * f64::from(items) * fleet.len() as f64;
-        Ok((spent / deliveries, latency))
+        latency.sort_by(f64::total_cmp);
+        Ok(Measured {
+            micros: spent / latency.len() as f64,
+            latency,
+        })
     }
 
-    /// One publish, until the last stream has it and the publisher its answer.
-    fn round(&self, fleet: &mut Fleet, publisher: &mut Publisher, items: u32) -> Result<Duration> {
-        let request = publisher.request(items);
-        publisher.connect()?;
-        fleet.expect(items);
-        let start = Instant::now();
-        publisher.send(&request)?;
-        fleet.wait(self.stop)?;
-        let took = start.elapsed();
-        publisher.finish()?;
-        Ok(took)
-    }
-
-    fn note_lost(&mut self, fleet: &Fleet) {
+    fn note_lost(&mut self, fleet: &Fleet, hold: Hold) {
         if fleet.lost() > 0 {
             self.notes.push(format!(
-                "pass {}, {}: the server ended {} of {} streams while they were set up; they \
+                "pass {}, {}: the server ended {} of {} {hold} while they were set up; they \
                  were opened again",
                 self.pass,
                 self.kind,
@@ -212,10 +255,11 @@ impl Bench<'_> {
         }
     }
 
-    fn sample(&mut self, figure: Figure, size: String, value: f64) {
+    fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
         self.samples.push(Sample {
             pass: self.pass,
             server: self.kind,
+            hold,
             figure,
             size,
             value,
@@ -223,57 +267,46 @@ impl Bench<'_> {
     }
 }
 
-/// The middle one; 0 for none.
-fn middle(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+impl Measured {
+    /// The middle latency; 0 for none.
+    fn middle(&self) -> f64 {
+        let middle = self.latency.get(self.latency.len() / 2);
+        middle.copied().unwrap_or(0.0)
+    }
 }
 
-/// The slope of the straight line that is nearest to `points`; none with fewer than two.
-fn least_squares(points: &[(f64, f64)]) -> Option<f64> {
-    if points.len() < 2 {
-        return None;
-    }
-    let count = points.len() as f64;
-    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
-    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
-    let above: f64 = points
-        .iter()
-        .map(|(x, y)| (x - mean_x) * (y - mean_y))
-        .sum();
-    let below: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-    Some(above / below)
+/// One publish, until the last client has it and the publisher its answer.
+fn publish(
+    fleet: &mut Fleet,
+    publisher: &mut Publisher,
+    item: Item,
+    count: u32,
+    stop: &Stop,
+) -> Result<Duration> {
+    let request = publisher.request(item, count);
+    publisher.connect()?;
+    fleet.expect(count);
+    let took = timed(|| {
+        publisher.send(&request)?;
+        fleet.wait(stop)
+    })?;
+    publisher.finish()?;
+    Ok(took)
 }
 
-/// `15000` as `15,000`.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+/// One publish that answers each long-poll, until each has asked again and is held.
+fn cycle(pid: u32, fleet: &mut Fleet, publisher: &mut Publisher, stop: &Stop) -> Result<Duration> {
+    let item = Item {
+        hold: Hold::LongPoll,
+        len: ITEM_LEN,
+    };
+    let took = publish(fleet, publisher, item, 1, stop)?;
+    procfs::quiet(pid, QUIET, stop)?;
+    Ok(took)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slope_is_that_of_the_line() {
-        let points = [(1000.0, 7000.0), (5000.0, 15_000.0), (15_000.0, 35_000.0)];
-        assert!((least_squares(&points).unwrap() - 2.0).abs() < 1e-9);
-        assert_eq!(least_squares(&points[..1]), None);
-    }
-
-    #[test]
-    fn numbers_have_commas() {
-        let cases = [(1, "1"), (999, "999"), (1000, "1,000"), (15_000, "15,000")];
-        for (number, text) in cases {
-            assert_eq!(thousands(number), text);
-        }
-    }
+fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
 }

@@ -5,16 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{args::Args, pass::BURST, servers::Kind};
-
-/// Which of a pass's two runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// Deliveries.
-    Delivery,
-    /// Memory and set-up.
-    Held,
-}
+use crate::{
+    args::Args,
+    load::{Load, Part},
+    pass::BURST,
+    servers::Kind,
+    wire::Hold,
+};
 
 /// One run of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +29,14 @@ pub struct Step {
 pub fn steps(args: &Args) -> Vec<Step> {
     let mut steps = Vec::new();
     for pass in 1..=args.passes {
-        for (part, wanted) in [(Part::Held, args.held), (Part::Delivery, args.delivery)] {
+        for &part in &args.parts {
             let mut servers = args.servers.clone();
             let turn = (pass - 1) as usize % servers.len().max(1);
             servers.rotate_left(turn);
-            if wanted {
-                steps.extend(servers.into_iter().map(|kind| Step { pass, kind, part }));
+            if part == Part::Delivery(Hold::Compressed) {
+                servers.retain(|kind| kind.compresses());
             }
+            steps.extend(servers.into_iter().map(|kind| Step { pass, kind, part }));
         }
     }
     steps
@@ -74,19 +72,37 @@ fn model(step: Step, args: &Args) -> Duration {
         Kind::Pushpin => (1.3e-3, 40e-6),
     };
     let load = &args.load;
-    let streams = load.sizes.last().copied().unwrap_or(0) as f64;
-    let mut seconds = 1.5 + streams * set_up + 0.7 * load.sizes.len() as f64;
-    if step.part == Part::Delivery {
-        for &size in &load.sizes {
-            let one = size as f64 * delivery;
-            let least = load.time.as_secs_f64();
-            seconds += least.max(one * f64::from(load.rounds));
-            if size <= load.burst_up_to {
-                seconds += least.max(one * f64::from(BURST));
-            }
+    let hold = step.part.hold();
+    let filled = |sizes: &[usize]| {
+        let clients = sizes.last().copied().unwrap_or(0) as f64;
+        1.5 + clients * set_up + 0.7 * sizes.len() as f64
+    };
+    let seconds = match step.part {
+        Part::Held(_) => filled(load.sizes(hold)),
+        Part::Delivery(_) => filled(load.sizes(hold)) + deliveries(load, hold, delivery),
+        // What a client does itself takes about as long as its set-up did.
+        Part::Exchange(_) => {
+            let size = load.smallest();
+            filled(&[size]) + load.time.as_secs_f64().max(size as f64 * set_up)
         }
-    }
+    };
     Duration::from_secs_f64(seconds)
+}
+
+/// Seconds for the publishes at all sizes, if a delivery takes so many.
+fn deliveries(load: &Load, hold: Hold, delivery: f64) -> f64 {
+    let least = load.time.as_secs_f64();
+    let lens = if hold.is_socket() { 2.0 } else { 1.0 };
+    let of = |size: &usize| {
+        let one = *size as f64 * delivery;
+        let burst = if *size <= load.burst_up_to && hold != Hold::Compressed {
+            least.max(one * f64::from(BURST))
+        } else {
+            0.0
+        };
+        lens * least.max(one * f64::from(load.rounds)) + burst
+    };
+    load.sizes(hold).iter().map(of).sum()
 }
 
 #[cfg(test)]
@@ -95,7 +111,8 @@ mod tests {
 
     #[test]
     fn passes_are_interleaved_and_begin_in_turn() {
-        let args = Args::parse(["--passes=2", "--only=held"].map(String::from).into_iter());
+        let args = ["--passes=2", "--only=held,streams"].map(String::from);
+        let args = Args::parse(args.into_iter());
         let steps = steps(&args.unwrap().unwrap());
         let order: Vec<_> = steps
             .iter()
@@ -110,5 +127,17 @@ mod tests {
             (2, "floor"),
         ];
         assert_eq!(order, wanted);
+    }
+
+    #[test]
+    fn only_those_that_compress_are_asked_to() {
+        let args = ["--passes=1", "--only=delivery,websockets"].map(String::from);
+        let steps = steps(&Args::parse(args.into_iter()).unwrap().unwrap());
+        let of = |hold| {
+            let those = steps.iter().filter(|step| step.part.hold() == hold);
+            those.map(|step| step.kind.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Hold::WebSocket), ["floor", "gripd", "pushpin"]);
+        assert_eq!(of(Hold::Compressed), ["floor", "gripd"]);
     }
 }

@@ -165,19 +165,26 @@ fn grown(now: &HashMap<u32, u64>, then: &HashMap<u32, u64>) -> u64 {
         .sum()
 }
 
-/// Waits until the tree uses less than 1 % of a core for 300 ms, at most 5 s (a server with work
-/// of its own to do never gets quieter), and returns the reading of that moment.
+/// Waits until the tree uses less than 1 % of a core for 300 ms; see [`quiet`].
 ///
 /// # Errors
 /// The run is to stop.
 pub fn settled(root: u32, stop: &Stop) -> Result<CpuReading> {
-    const STEP: Duration = Duration::from_millis(300);
+    quiet(root, Duration::from_millis(300), stop)
+}
+
+/// Waits until the tree uses less than 1 % of a core for so long, at most 5 s (a server with work
+/// of its own to do never gets quieter), and returns the reading of that moment.
+///
+/// # Errors
+/// The run is to stop.
+pub fn quiet(root: u32, time: Duration, stop: &Stop) -> Result<CpuReading> {
     let end = Instant::now() + Duration::from_secs(5);
     let mut last = cpu(root);
     loop {
-        stop.pause(STEP)?;
+        stop.pause(time)?;
         let now = cpu(root);
-        if now.since(&last) < STEP / 100 || Instant::now() >= end {
+        if now.since(&last) < time / 100 || Instant::now() >= end {
             return Ok(now);
         }
         last = now;

@@ -1,7 +1,7 @@
 //! Publishing: to gripd on a connection that is kept, to Pushpin's control port with a connection
-//! for each request (it closes them), to the floor by telling it a number.
+//! for each request (it closes them), to the floor by telling it what to write, and how often.
 //!
-//! Blocking, with a timeout: the load generator publishes, then reads all streams, then reads the
+//! Blocking, with a timeout: the load generator publishes, then reads all clients, then reads the
 //! answer to the publish.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::wire;
+use crate::wire::Item;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More than any server answers to a publish.
@@ -47,12 +47,12 @@ impl Publisher {
         }
     }
 
-    /// What [`Self::send`] sends to publish `items` items.
-    pub fn request(&self, items: u32) -> Vec<u8> {
+    /// What [`Self::send`] sends to publish `item` so many times.
+    pub fn request(&self, item: Item, count: u32) -> Vec<u8> {
         match self.door {
-            Door::Floor => items.to_be_bytes().to_vec(),
-            Door::HttpClose => wire::publish_request(items as usize, false),
-            Door::HttpKeepAlive => wire::publish_request(items as usize, true),
+            Door::Floor => floor_command(count, &item.written()),
+            Door::HttpClose => item.publish_request(count as usize, false),
+            Door::HttpKeepAlive => item.publish_request(count as usize, true),
         }
     }
 
@@ -105,6 +105,21 @@ impl Publisher {
     }
 }
 
+/// What the floor is told: how often to write, and what, behind its length. Numbers have 4 bytes.
+fn floor_command(count: u32, piece: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+    [&count.to_be_bytes(), &len.to_be_bytes(), piece].concat()
+}
+
+/// The first command of `bytes`, as [`Publisher::request`] made it for the floor, and its length;
+/// none before it is whole.
+pub fn read_floor_command(bytes: &[u8]) -> Option<(u32, &[u8], usize)> {
+    let (count, rest) = bytes.split_first_chunk()?;
+    let (len, rest) = rest.split_first_chunk()?;
+    let piece = rest.get(..u32::from_be_bytes(*len) as usize)?;
+    Some((u32::from_be_bytes(*count), piece, 8 + piece.len()))
+}
+
 /// Reads one HTTP answer and checks that it is a 200; true when the connection stays.
 fn read_answer(stream: &mut impl Read) -> Result<bool> {
     let mut answer = Vec::new();
@@ -142,6 +157,16 @@ fn read_answer(stream: &mut impl Read) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_floor_reads_what_it_is_told() {
+        let told = floor_command(7, b"piece");
+        for cut in 0..told.len() {
+            assert_eq!(read_floor_command(&told[..cut]), None);
+        }
+        let twice = told.repeat(2);
+        assert_eq!(read_floor_command(&twice), Some((7, &b"piece"[..], 13)));
+    }
 
     #[test]
     fn only_a_whole_200_is_good() {

@@ -8,95 +8,11 @@ use std::{fmt::Write as _, fs, path::Path};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::servers::Kind;
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Figure {
-    /// Bytes per stream that has not been published to.
-    Held,
-    /// Bytes per stream after the deliveries, counted from the empty server.
-    HeldAfter,
-    /// CPU time to set up a stream.
-    SetUp,
-    /// CPU time per delivery, one item at a time.
-    Delivery,
-    /// CPU time per delivery in bursts.
-    Burst,
-    /// Publish to the last client's read, the median of a pass.
-    LatencyMedian,
-    /// The same, the longest of a pass.
-    LatencyMax,
-    /// The same for all items of a burst, the median of a pass.
-    LatencyBurst,
-}
-
-impl Figure {
-    const ALL: [Self; 8] = [
-        Self::Held,
-        Self::HeldAfter,
-        Self::SetUp,
-        Self::Delivery,
-        Self::Burst,
-        Self::LatencyMedian,
-        Self::LatencyMax,
-        Self::LatencyBurst,
-    ];
-
-    fn key(self) -> &'static str {
-        match self {
-            Self::Held => "held_bytes",
-            Self::HeldAfter => "held_bytes_after_traffic",
-            Self::SetUp => "set_up_us",
-            Self::Delivery => "delivery_us",
-            Self::Burst => "burst_delivery_us",
-            Self::LatencyMedian => "last_client_ms_p50",
-            Self::LatencyMax => "last_client_ms_max",
-            Self::LatencyBurst => "burst_last_client_ms_p50",
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Self::Held => "PSS bytes per held stream",
-            Self::HeldAfter => "the same after traffic, from empty",
-            Self::SetUp => "CPU µs per set-up of a stream",
-            Self::Delivery => "CPU µs per delivery, one item at a time",
-            Self::Burst => "CPU µs per delivery, bursts of 100",
-            Self::LatencyMedian => "publish to last client, ms, p50",
-            Self::LatencyMax => "publish to last client, ms, max",
-            Self::LatencyBurst => "burst of 100 to last client, ms, p50",
-        }
-    }
-
-    /// False for memory: the floor keeps next to none, so that a ratio to it says nothing.
-    fn compares(self) -> bool {
-        !matches!(self, Self::Held | Self::HeldAfter)
-    }
-
-    fn decimals(self) -> usize {
-        match self {
-            Self::Held | Self::HeldAfter => 0,
-            Self::LatencyBurst | Self::LatencyMax | Self::LatencyMedian | Self::SetUp => 1,
-            Self::Delivery | Self::Burst => 2,
-        }
-    }
-}
-
-/// One value of one pass.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// The pass, from 1.
-    pub pass: u32,
-    /// Of which server.
-    pub server: Kind,
-    /// What.
-    pub figure: Figure,
-    /// At which number of streams.
-    pub size: String,
-    /// The value, in the figure's unit.
-    pub value: f64,
-}
+use crate::{
+    figure::{Figure, Sample},
+    servers::Kind,
+    wire::Hold,
+};
 
 /// A run as it is written down.
 #[derive(Debug)]
@@ -129,17 +45,17 @@ impl Report {
 
     /// The table and what belongs to it.
     pub fn markdown(&self) -> String {
-        let mut out = String::from("| figure | streams |");
+        let mut out = String::from("| figure | clients |");
         for server in &self.servers {
             let _ = write!(out, " {server} |");
         }
         out.push_str("\n|---|---|");
         out.push_str(&"---|".repeat(self.servers.len()));
         out.push('\n');
-        for (figure, size) in self.rows() {
-            let _ = write!(out, "| {} | {size} |", figure.title());
+        for row in self.rows() {
+            let _ = write!(out, "| {} | {} |", row.figure.title(row.hold), row.size);
             for &server in &self.servers {
-                let _ = write!(out, " {} |", self.cell(figure, &size, server));
+                let _ = write!(out, " {} |", self.cell(&row, server));
             }
             out.push('\n');
         }
@@ -160,18 +76,18 @@ impl Report {
         out
     }
 
-    fn cell(&self, figure: Figure, size: &str, server: Kind) -> String {
-        let values = self.values(figure, size, server);
+    fn cell(&self, row: &Row, server: Kind) -> String {
+        let values = self.values(row, server);
         let Some(spread) = Spread::of(&values) else {
             return "–".into();
         };
-        let decimals = figure.decimals();
+        let decimals = row.figure.decimals();
         let mut cell = format!(
             "{:.decimals$} ({:.decimals$}..{:.decimals$})",
             spread.median, spread.least, spread.most
         );
         if server != Kind::Floor
-            && let Some(ratio) = self.ratio(figure, size, server)
+            && let Some(ratio) = self.ratio(row, server)
         {
             let _ = write!(cell, " ×{ratio:.2}");
         }
@@ -180,16 +96,17 @@ impl Report {
 
     fn json(&self) -> Value {
         let mut results = Vec::new();
-        for (figure, size) in self.rows() {
+        for row in self.rows() {
             for &server in &self.servers {
-                let values = self.values(figure, &size, server);
+                let values = self.values(&row, server);
                 let Some(spread) = Spread::of(&values) else {
                     continue;
                 };
                 results.push(json!({
-                    "figure": figure.key(), "streams": size, "server": server.name(),
+                    "figure": row.figure.key(row.hold), "clients": row.size,
+                    "server": server.name(),
                     "median": spread.median, "min": spread.least, "max": spread.most,
-                    "passes": values, "ratio_to_floor": self.ratio(figure, &size, server),
+                    "passes": values, "ratio_to_floor": self.ratio(&row, server),
                 }));
             }
         }
@@ -211,54 +128,61 @@ impl Report {
         notes
     }
 
-    /// Figures in their order, sizes in that of their appearance.
-    fn rows(&self) -> Vec<(Figure, String)> {
-        let mut rows: Vec<(Figure, String)> = Vec::new();
-        for figure in Figure::ALL {
-            for sample in self.samples.iter().filter(|sample| sample.figure == figure) {
-                if !rows
-                    .iter()
-                    .any(|row| row.0 == figure && row.1 == sample.size)
-                {
-                    rows.push((figure, sample.size.clone()));
-                }
+    /// Figures and holds in their order, sizes in that of their appearance.
+    fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = Vec::new();
+        for sample in &self.samples {
+            if !rows.iter().any(|row| row.has(sample)) {
+                rows.push(Row {
+                    figure: sample.figure,
+                    hold: sample.hold,
+                    size: sample.size.clone(),
+                });
             }
         }
+        rows.sort_by_key(|row| (row.figure, row.hold));
         rows
     }
 
-    fn values(&self, figure: Figure, size: &str, server: Kind) -> Vec<f64> {
-        self.matching(figure, size, server)
-            .map(|sample| sample.value)
-            .collect()
+    fn values(&self, row: &Row, server: Kind) -> Vec<f64> {
+        let samples = self.matching(row, server);
+        samples.map(|sample| sample.value).collect()
     }
 
-    fn matching<'a>(
-        &'a self,
-        figure: Figure,
-        size: &'a str,
-        server: Kind,
-    ) -> impl Iterator<Item = &'a Sample> {
-        self.samples.iter().filter(move |sample| {
-            sample.figure == figure && sample.size == size && sample.server == server
-        })
+    fn matching(&self, row: &Row, server: Kind) -> impl Iterator<Item = &Sample> {
+        self.samples
+            .iter()
+            .filter(move |sample| row.has(sample) && sample.server == server)
     }
 
     /// Median of the ratios of the passes in which both the server and the floor ran.
-    fn ratio(&self, figure: Figure, size: &str, server: Kind) -> Option<f64> {
-        if !figure.compares() {
+    fn ratio(&self, row: &Row, server: Kind) -> Option<f64> {
+        if !row.figure.compares() {
             return None;
         }
         let ratios: Vec<f64> = self
-            .matching(figure, size, server)
+            .matching(row, server)
             .filter_map(|sample| {
                 let floor = self
-                    .matching(figure, size, Kind::Floor)
+                    .matching(row, Kind::Floor)
                     .find(|floor| floor.pass == sample.pass)?;
                 (floor.value > 0.0).then_some(sample.value / floor.value)
             })
             .collect();
         Spread::of(&ratios).map(|spread| spread.median)
+    }
+}
+
+/// A row of the table.
+struct Row {
+    figure: Figure,
+    hold: Hold,
+    size: String,
+}
+
+impl Row {
+    fn has(&self, sample: &Sample) -> bool {
+        (self.figure, self.hold, &self.size) == (sample.figure, sample.hold, &sample.size)
     }
 }
 
@@ -295,6 +219,7 @@ mod tests {
         Sample {
             pass,
             server,
+            hold: Hold::Stream,
             figure: Figure::Delivery,
             size: "1,000".into(),
             value,

@@ -128,7 +128,11 @@ const ROWS: &[(&str, &str, Meaning)] = &[
     (
         "runner",
         "allow_compression",
-        Shipped(OFF, "WebSocket compression is not in gripd yet; remove it"),
+        // On by default here, whatever the shipped file says: it costs once for each message.
+        Shipped(
+            &["", "false", "0", "true"],
+            "WebSockets are compressed where clients offer it; set websocket.compression",
+        ),
     ),
     (
         "runner",

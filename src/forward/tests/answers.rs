@@ -283,7 +283,7 @@ async fn an_early_answer_is_relayed_and_its_connection_not_reused() {
         let raw = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\nbegin";
         let asked = ask(raw).await;
         let client = Client::default();
-        let forward = forwarder.forward(asked.head, asked.upload.clone(), &client);
+        let forward = forwarder.go(asked.head, asked.upload.clone(), &client);
         let backend = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut byte = String::new();
@@ -312,7 +312,7 @@ async fn both_ways_stream_at_once() {
         let forwarder = to(&[port]);
         let mut asked = ask("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n").await;
         let client = Client::default();
-        let forward = forwarder.forward(asked.head, asked.upload.clone(), &client);
+        let forward = forwarder.go(asked.head, asked.upload.clone(), &client);
         let backend = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = String::new();

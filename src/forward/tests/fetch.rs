@@ -144,7 +144,7 @@ async fn hosts_elsewhere_are_asked_directly() {
             .unwrap()
             .unwrap();
         assert!(
-            verifier.accepts(signature.as_bytes(), 1),
+            verifier.verify(signature.as_bytes(), 1).is_ok(),
             "the route's key signs"
         );
     })
@@ -195,19 +195,11 @@ async fn an_untrusted_backend_sends_nobody_to_private_addresses() {
 }
 
 #[tokio::test]
-async fn tls_elsewhere_is_not_there_and_slow_ones_are_given_up() {
+async fn slow_ones_are_given_up() {
     local(async {
         let (listener, port) = listen().await;
         let home = at_home(route(&[port]), "h.test");
         let fetch = |link| Fetch::get(&home, home.url.join(link).unwrap());
-        let failure = lost()
-            .fetch(&fetch("https://h.test/in/"))
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(failure.cause, Cause::NotThere { .. }),
-            "{failure:?}"
-        );
         let slow = Fetch {
             timeout: Some(Duration::from_millis(20)),
             ..fetch("x")

@@ -281,7 +281,6 @@ async fn what_is_refused_before_a_backend_is_asked() {
         };
         let table = [
             (with(|t| t.over_http = true), events, 403),
-            (with(|t| t.ssl = true), GET, 501),
             (
                 with(|t| t.address = Address::Zhttp("tcp://a:1".into())),
                 GET,
@@ -402,7 +401,7 @@ async fn a_repeated_request_tells_the_last_ids() {
             ..Client::default()
         };
         let forwarder = to(&[port]);
-        let answer = forwarder.forward(asked.head, asked.upload, &client).await;
+        let answer = forwarder.go(asked.head, asked.upload, &client).await;
         assert_eq!(read_all(answer.unwrap().body).await.unwrap(), "ok");
         let expected = format!(
             "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nGrip-Feature: {}\r\n\

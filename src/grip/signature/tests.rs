@@ -121,7 +121,7 @@ fn debug_text_hides_the_key() {
 
 fn accepted(token: &str, key: &str, now: u64) -> bool {
     let verifier = Verifier::new(key, &keys()).unwrap().unwrap();
-    verifier.accepts(token.as_bytes(), now)
+    verifier.verify(token.as_bytes(), now).is_ok()
 }
 
 #[test]
@@ -180,6 +180,48 @@ fn exp_is_a_whole_number_ahead() {
     ] {
         assert_eq!(accepted(&signed(&claims), "k", NOW), expected, "{claims}");
     }
+}
+
+#[test]
+fn a_token_that_does_not_verify_is_told_why() {
+    let fault = |token: &str, key: &str, now: u64| {
+        let verifier = Verifier::new(key, &keys()).unwrap().unwrap();
+        verifier.verify(token.as_bytes(), now).unwrap_err()
+    };
+    let signed = token("k");
+    let over = TokenError::Expired {
+        exp: NOW + 3600,
+        ago: 7,
+    };
+    assert_eq!(fault(&signed, "k", NOW + 3607), over);
+    assert_eq!(fault(&signed, "other", NOW), TokenError::Signature);
+    let ec = TokenError::Algorithm(Algorithm::ES256);
+    assert_eq!(fault(&signed, "file:ec-public.pem", NOW), ec);
+    for unreadable in ["", "a", "a.b", "a.b.c", "....", &signed[1..]] {
+        assert_eq!(fault(unreadable, "k", NOW), TokenError::Unreadable);
+    }
+    let key = EncodingKey::from_secret(b"k");
+    let endless = encode(&Header::new(Algorithm::HS256), &json!({}), &key).unwrap();
+    assert_eq!(fault(&endless, "k", NOW), TokenError::NoExpiry);
+    let verifier = Verifier::new("k", &keys()).unwrap().unwrap();
+    let claims = verifier.verify(signed.as_bytes(), NOW).unwrap();
+    assert_eq!(claims.iss.as_deref(), Some("pushpin"));
+}
+
+#[test]
+fn a_secret_is_its_text_or_that_of_a_file() {
+    let text = |secret: &str| secret_text(secret, &std::env::temp_dir());
+    assert_eq!(text("").unwrap(), "");
+    assert_eq!(text(" base64:x ").unwrap(), " base64:x ");
+    let file = temporary("  s3cret word\n\n");
+    let name = format!("file:{}", file.file_name().unwrap().to_str().unwrap());
+    assert_eq!(text(&name).unwrap(), "s3cret word");
+    for empty in [&b""[..], b" \n", b"\xff"] {
+        fs::write(&file, empty).unwrap();
+        assert!(matches!(text(&name), Err(KeyError::NoText { .. })));
+    }
+    fs::remove_file(file).unwrap();
+    assert!(matches!(text(&name), Err(KeyError::File { .. })));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use super::{
     Happened, Recovery, Socket,
     control::Wishes,
+    end::Cause,
     talk::{Said, Talk},
 };
 use crate::{
@@ -50,15 +51,8 @@ impl Socket {
             deadline: None,
             out,
             told,
-            cause: "",
+            cause: None,
             sent: 0,
-        }
-    }
-
-    /// What brings the end about; the first cause stands.
-    pub(super) fn because(&mut self, cause: &'static str) {
-        if self.cause.is_empty() {
-            self.cause = cause;
         }
     }
 
@@ -109,7 +103,7 @@ impl Socket {
             Said::Close(close) => {
                 *deaf = true;
                 talk.client_close(close, out);
-                self.because("closed by the client");
+                self.because(Cause::Client);
             }
             Said::Message(message) => {
                 // A copy: what waits for the backend is not to hold on to a read buffer.

@@ -129,9 +129,12 @@ impl Wishes {
         debug_assert!(channel.filters.len() <= FILTER_LIMIT, "checked when parsed");
         let standing = Standing::of(&channel, &self.meta, &Bytes::new());
         held.subscribe_to(&format!("{prefix}{}", channel.name), standing);
-        match known.and_then(|at| self.channels.get_mut(at)) {
-            Some(own) => *own = channel,
-            None => self.channels.push(channel),
+        if let Some(own) = known.and_then(|at| self.channels.get_mut(at)) {
+            *own = channel;
+        } else {
+            // Most have one or two, for hours.
+            self.channels.reserve_exact(1);
+            self.channels.push(channel);
         }
     }
 

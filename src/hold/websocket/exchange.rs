@@ -9,7 +9,7 @@ use crate::{
         instruct::Header,
         over_http::{Failure, Request},
     },
-    hold::request,
+    hold::{packed::Packed, request},
 };
 
 /// Makes the requests of one WebSocket.
@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct Exchange {
     pub(super) forwarder: Rc<Forwarder>,
     /// The head of the client's request: every request has its headers.
-    pub(super) head: Box<[u8]>,
+    pub(super) head: Packed,
     pub(super) addr: Option<IpAddr>,
     pub(super) secure: bool,
     pub(super) connection: ConnectionId,
@@ -34,7 +34,7 @@ pub(super) type Pending = Pin<Box<dyn Future<Output = Heard>>>;
 impl Exchange {
     /// Makes a request. `metas`: what the backend wants to be told again.
     pub(super) fn ask(&self, request: Request, metas: Vec<Header>) -> Pending {
-        let head = request::parts(&self.head);
+        let head = request::parts(&self.head.unpack());
         let events = Events {
             body: request.body,
             replayed: request.replayed,
@@ -53,7 +53,8 @@ impl Exchange {
             };
             let head = head.ok_or(Failure::Other)?;
             let upload = Upload::of(&events.body);
-            let answer = forwarder.forward(head, upload, &client).await;
+            let way = forwarder.way(&head, &client);
+            let answer = forwarder.forward(head, upload, way, &client).await;
             let answer = answer.map_err(|failure| kind(&failure.cause))?;
             if is_longer(&answer, limit) {
                 return Err(too_long(limit));

@@ -1,22 +1,24 @@
 //! WebSockets, parked: what the client sends goes to the backend, what the backend says comes to the
 //! client as frames, and what is published comes from the shard between its messages.
 //!
-//! The backend is spoken to over HTTP ([`over_http::Session`]) or on a connection of its own
-//! ([`direct`]); the client's side, here, is the same for both. While nothing happens a WebSocket is
-//! its outlet in the shard, this, and a sleeping task: no buffer, no timer of its own, and over HTTP
-//! no upstream connection.
+//! The backend is spoken to over HTTP ([`Session`](crate::grip::over_http::Session)) or on a
+//! connection of its own ([`direct`]); the client's side, here, is the same for both. While nothing
+//! happens a WebSocket is its outlet in the shard, this, and a sleeping task: no buffer, no timer of
+//! its own, and over HTTP no upstream connection.
 
 mod client;
 mod control;
 mod direct;
+mod end;
 mod exchange;
 mod join;
 mod open;
 mod talk;
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
     net::SocketAddr,
+    pin::Pin,
     task::{Context as TaskContext, Poll},
     time::Duration,
 };
@@ -24,7 +26,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
-use self::{client::farewell, control::Wishes, exchange::Heard, talk::Talk};
+use self::{control::Wishes, end::Cause, exchange::Heard, talk::Talk};
 pub use self::{
     join::join,
     open::{Knocked, Start, knock},
@@ -33,14 +35,14 @@ use super::{ask, notice::Told, start::Context, terms::Terms};
 use crate::{
     grip::{
         extension::{Grip, Sorted},
-        over_http::{End, Output},
+        filter,
+        over_http::Output,
         ws_events::{Close, Message},
     },
-    hub::{Event, Held, Wire},
-    telemetry::{counters::Family, limit::Every},
+    hub::{Event, Held, Question},
+    telemetry::counters::Family,
     websocket::{
         deflate::Agreed,
-        fault::Fault,
         frame::{self, Opcode},
         message::Messages,
         read::Peer,
@@ -73,8 +75,8 @@ pub(super) struct Socket {
     out: Vec<Output>,
     /// For the log's line at the end.
     told: Option<Told>,
-    /// The first thing that brought the end about; empty: none yet.
-    cause: &'static str,
+    /// What brought the end about.
+    cause: Option<Cause>,
     /// Bytes for the client, known when it has gone.
     sent: u64,
 }
@@ -97,9 +99,17 @@ pub struct Parked {
     socket: Box<Socket>,
 }
 
+/// A filter's question under way.
+type Asking<'c> = Pin<Box<dyn Future<Output = Replied> + 'c>>;
+
+/// A filter's question, and what the backend has said.
+type Replied = (filter::Ask, ask::Reply);
+
 /// What a parked WebSocket is woken by.
 enum Happened {
     Event(Event),
+    /// A filter's question has its answer.
+    Replied(Box<Replied>),
     /// Bytes have come.
     Read,
     /// The client has gone.
@@ -129,11 +139,18 @@ impl Parked {
         self.act(context);
         self.understand();
         self.act(context);
-        while !self.is_over() {
+        let mut asking = None;
+        while !self.socket.talk.is_over() {
             self.arm();
-            match self.next(context).await {
-                // Boxed, so that a parked WebSocket has not its size.
-                Happened::Event(event) => Box::pin(self.on_event(event, context)).await,
+            match self.next(&mut asking, context).await {
+                Happened::Event(Event::Ask(question)) => {
+                    asking = Some(self.ask(*question, context));
+                }
+                Happened::Event(event) => self.on_event(event, context),
+                Happened::Replied(replied) => {
+                    asking = None;
+                    self.replied(*replied);
+                }
                 Happened::Read => self.understand(),
                 // Nobody is left, and there is nothing to wait for.
                 Happened::Gone if self.held.is_none() => break,
@@ -148,25 +165,28 @@ impl Parked {
             self.act(context);
         }
         self.hang_up();
-        let Socket {
-            told, cause, sent, ..
-        } = &*self.socket;
-        Family::HoldsEnded.add(cause);
-        if let Some(told) = told {
-            told.end(peer, cause, *sent, context.holder.now());
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.socket.talk.is_over()
+        self.over(context, peer);
     }
 
     /// Waits for what comes next.
-    async fn next(&mut self, context: &Context) -> Happened {
+    async fn next(&mut self, asking: &mut Option<Asking<'_>>, context: &Context) -> Happened {
         if self.held.is_some() {
-            return poll_fn(|cx| self.poll(cx)).await;
+            return poll_fn(|cx| {
+                if let Some(asking) = asking
+                    && let Poll::Ready(replied) = asking.as_mut().poll(cx)
+                {
+                    return Poll::Ready(Happened::Replied(Box::new(replied)));
+                }
+                self.poll(cx)
+            })
+            .await;
         }
-        // Only the backend is left to be told, sooner or later.
+        // Boxed, so that a WebSocket whose client is there has not its size.
+        Box::pin(self.next_of_backend(context)).await
+    }
+
+    /// The same when only the backend is left to be told, sooner or later.
+    async fn next_of_backend(&mut self, context: &Context) -> Happened {
         let Socket { talk, out, .. } = &mut *self.socket;
         if talk.is_under_way() {
             return Happened::Backend(poll_fn(|cx| talk.poll(out, cx)).await);
@@ -233,49 +253,6 @@ impl Parked {
         }
     }
 
-    /// The client has broken the protocol.
-    fn broken(&mut self, fault: Fault) {
-        let peer: Option<SocketAddr> = self.held.as_ref().and_then(|held| held.wire(Wire::peer)?);
-        let addr = peer.map(tracing::field::display);
-        tracing::debug!(client.addr = addr, %fault, "WebSocket closed");
-        self.socket.because("the client broke the protocol");
-        self.end_client(Some((fault.code(), fault.to_string())));
-    }
-
-    /// Nothing more is said to the client but perhaps a close frame; the backend is told that it has
-    /// gone.
-    fn end_client(&mut self, close: Option<(u16, String)>) {
-        let socket = &mut *self.socket;
-        socket.deaf = true;
-        if let (Some(held), Some((code, reason))) = (&self.held, close) {
-            held.close_off();
-            held.write(frame::encode_close(Some(code), &reason));
-        }
-        let Socket { talk, out, .. } = socket;
-        talk.client_gone(out);
-        self.hang_up();
-    }
-
-    /// Lets the client's connection end by itself, while the backend is told.
-    fn hang_up(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.socket.because("ended by the backend");
-            self.socket.sent = held.sent() + held.waiting() as u64;
-            tokio::task::spawn_local(async move { farewell(held).await });
-        }
-    }
-
-    /// The client's connection has ended.
-    fn gone(&mut self) {
-        self.socket.because("client gone");
-        if let Some(held) = self.held.take() {
-            self.socket.sent = held.sent();
-        }
-        self.socket.deaf = true;
-        let Socket { talk, out, .. } = &mut *self.socket;
-        talk.client_gone(out);
-    }
-
     /// A request has come to its end.
     fn heard(&mut self, heard: Heard, now: Duration) {
         let Socket {
@@ -289,8 +266,24 @@ impl Parked {
         }
     }
 
+    /// Asks the backend what a filter wants to know. The client is served meanwhile.
+    fn ask<'c>(&self, question: Question, context: &'c Context) -> Asking<'c> {
+        let terms = self.socket.terms.clone();
+        let last = self.held.as_ref().map(Held::last_ids).unwrap_or_default();
+        Box::pin(async move {
+            let reply = ask::ask(&question, &terms, last, context).await;
+            (question.ask, reply)
+        })
+    }
+
+    fn replied(&self, (ask, reply): Replied) {
+        if let Some(held) = &self.held {
+            held.answer(ask, &reply.as_reply());
+        }
+    }
+
     /// The shard has something to say.
-    async fn on_event(&mut self, event: Event, context: &Context) {
+    fn on_event(&mut self, event: Event, context: &Context) {
         let Self {
             held: Some(held),
             socket,
@@ -329,19 +322,17 @@ impl Parked {
                 let code = code.map(|code| u16::try_from(code).unwrap_or_default());
                 talk.publish_close(Close { code, reason }, out);
                 socket.because(if context.holder.is_draining() {
-                    "the server stops"
+                    Cause::Stop
                 } else {
-                    "closed by an item, or too slow"
+                    Cause::Publisher
                 });
             }
-            Event::Ask(question) => {
-                let reply = ask::ask(&question, &socket.terms, held.last_ids(), context).await;
-                held.answer(question.ask, &reply.as_reply());
-            }
             Event::Overflow => {
-                socket.because("overflow: the client does not read");
+                socket.because(Cause::Overflow);
                 self.end_client(None);
             }
+            // Asked before it came here.
+            Event::Ask(_) => {}
             Event::Answer { .. }
             | Event::Broken
             | Event::Ended
@@ -380,7 +371,7 @@ impl Parked {
             Output::Message(message) => self.relay(message, context),
             Output::Pong(payload) => self.write(frame::encode(Opcode::Pong, &payload)),
             Output::Close(close) => {
-                self.socket.because("closed by the backend");
+                self.socket.because(Cause::Backend);
                 if let Some(held) = &self.held {
                     held.close_off();
                 }
@@ -396,29 +387,6 @@ impl Parked {
             // Before the handshake was granted only.
             Output::Open(_) | Output::Reject(_) => {}
         }
-    }
-
-    fn on_end(&mut self, end: &End) {
-        if end.code().is_some()
-            && let Some(left_out) = FAILED.hit(std::time::Instant::now())
-        {
-            let left_out = (left_out > 0).then_some(left_out);
-            tracing::warn!(left_out, "WebSocket ended: {end}");
-        }
-        if end.code().is_some() {
-            self.socket.because("failed");
-        }
-        self.socket.deaf = true;
-        if let (Some(held), Some(code)) = (&self.held, end.code()) {
-            held.close_off();
-            let reason = if self.socket.terms.debug {
-                end.to_string()
-            } else {
-                String::new()
-            };
-            held.write(frame::encode_close(Some(code), &reason));
-        }
-        self.hang_up();
     }
 
     /// A message of the backend.
@@ -461,5 +429,3 @@ const ECHO: Duration = Duration::from_secs(10);
 
 /// The same when the server stops.
 const LAST_ECHO: Duration = Duration::from_secs(2);
-
-static FAILED: Every = Every::some(10, Duration::from_secs(1));

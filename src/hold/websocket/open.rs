@@ -19,7 +19,7 @@ use crate::{
         over_http::{self, Opened, Output, Refusal, Rules, Session},
         ws_events,
     },
-    hold::{Client, Context, http_date, notice::Told, terms::Terms},
+    hold::{Client, Context, http_date, notice::Told, packed::Packed, terms::Terms},
     http1::{
         answer::{Answer as Head, Connection, Framing as HeadFraming},
         gate::Version,
@@ -142,7 +142,7 @@ async fn again(session: &mut Session, exchange: &Exchange, context: &Context) ->
 fn exchange(client: &Client<'_>, context: &Context) -> Exchange {
     Exchange {
         forwarder: std::rc::Rc::clone(&context.forwarder),
-        head: client.request.into(),
+        head: Packed::new(client.request),
         addr: client.addr,
         secure: false,
         connection: client.connection,
@@ -171,43 +171,47 @@ fn relay(
     let target = client.route.targets.get(client.target);
     // The built-in backends are gripd's own: nobody has to set anything right.
     let is_foreign = target.is_some_and(|target| target.over_http);
-    let sentence = format!(
-        "the backend answered {} to a WebSocket over HTTP (over_http) with no WebSocket events: if \
-         it speaks WebSocket itself, give that path a line of its own without over_http, such as \
-         *,path_beg=/cable HOST:PORT",
-        response.code
-    );
-    if is_foreign {
-        context.notices.no_events(client.route, &sentence);
-    }
-    if client.debug && is_foreign {
-        let body = Bytes::from(format!("{sentence}\n"));
-        let kind = Header {
-            name: "Content-Type".into(),
-            value: Bytes::from_static(b"text/plain"),
-        };
-        let is_body = |header: &Header| header.name.eq_ignore_ascii_case("content-type");
-        let mut headers: Vec<_> = headers
-            .iter()
-            .filter(|one| !is_body(one))
-            .cloned()
-            .collect();
-        headers.push(kind);
-        let response = Response {
-            headers,
-            body,
-            ..response
-        };
-        return Knocked::Answer {
-            response,
-            rest: None,
-        };
-    }
-    let response = Response {
+    let mut response = Response {
         headers: headers.to_vec(),
         ..response
     };
+    if is_foreign && !is_refusal(response.code) {
+        let sentence = format!(
+            "the backend answered {} to a WebSocket over HTTP (over_http) with no WebSocket \
+             events: if it speaks WebSocket itself, give that path a line of its own without \
+             over_http, such as *,path_beg=/cable HOST:PORT",
+            response.code
+        );
+        context.notices.no_events(client.route, &sentence);
+        if client.debug && rest.is_none() {
+            append(&mut response, &sentence);
+        }
+    }
     Knocked::Answer { response, rest }
+}
+
+/// Is this what a backend that does speak WebSocket over HTTP says to a client it will not have, or
+/// not now?
+fn is_refusal(code: u16) -> bool {
+    matches!(code, 300..=399 | 401 | 407 | 429 | 500..=599)
+}
+
+/// Puts a sentence behind a text; what is no text stays as it is.
+fn append(response: &mut Response, sentence: &str) {
+    let is_kind = |header: &&Header| header.name.eq_ignore_ascii_case("Content-Type");
+    let kind = response.headers.iter().find(is_kind);
+    if kind.is_some_and(|kind| !kind.value.to_ascii_lowercase().starts_with(b"text/")) {
+        return;
+    }
+    if kind.is_none() {
+        response.headers.push(Header {
+            name: "Content-Type".into(),
+            value: Bytes::from_static(b"text/plain"),
+        });
+    }
+    let own = response.body.strip_suffix(b"\n").unwrap_or(&response.body);
+    let between: &[u8] = if own.is_empty() { b"" } else { b"\n" };
+    response.body = [own, between, sentence.as_bytes(), b"\n"].concat().into();
 }
 
 /// A WebSocket that the backend has taken: it is subscribed from here on. `first`: what is to be
@@ -241,10 +245,7 @@ pub(super) fn start(
     let target = client.route.targets.get(client.target);
     let implicit = target.into_iter().flat_map(|target| &target.subs);
     let channels = implicit.map(|name| (name.clone(), None)).collect();
-    let mut told = Told::begin(Mode::Message, std::iter::empty(), client, context);
-    if let Some(told) = &mut told {
-        told.status = Some(101);
-    }
+    let told = Told::begin(Mode::Message, std::iter::empty(), client, context);
     let held = context.holder.hold(Ask {
         mode: Mode::Message,
         framing,

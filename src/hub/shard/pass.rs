@@ -44,7 +44,8 @@ pub(super) struct Pass {
 #[derive(Clone, Copy, Debug)]
 struct Record {
     piece: u32,
-    next: Option<u32>,
+    /// The subscriber's next one; that of its last one is its first.
+    next: u32,
 }
 
 impl Pass {
@@ -69,17 +70,14 @@ impl Pass {
 
     fn add<W: Wire>(&mut self, piece: u32, slot: u32, subscriber: &mut Subscriber<W>) {
         let record = narrow(self.records.len());
-        self.records.push(Record { piece, next: None });
-        subscriber.records = Some(match subscriber.records {
+        let first = match subscriber.last_record.replace(record) {
             None => {
                 self.touched.push(slot);
-                (record, record)
+                record
             }
-            Some((first, last)) => {
-                self.records[last as usize].next = Some(record);
-                (first, record)
-            }
-        });
+            Some(last) => std::mem::replace(&mut self.records[last as usize].next, record),
+        };
+        self.records.push(Record { piece, next: first });
     }
 }
 
@@ -301,7 +299,7 @@ impl<W: Wire> Shard<W> {
         }
         match decision {
             Decision::Answer { body } => {
-                let body = body.clone();
+                let body = body.clone().map(Box::new);
                 let item = kept.item;
                 self.tell(slot, Event::Answer { item, body });
             }
@@ -404,21 +402,25 @@ impl<W: Wire> Shard<W> {
         let Some(subscriber) = subscribers.get_mut(slot as usize) else {
             return;
         };
-        let Some((first, last)) = subscriber.records.take() else {
+        let Some(last) = subscriber.last_record.take() else {
             return;
         };
         subscriber.sent = *now;
+        let first = pass.records[last as usize].next;
         let written = if first == last && subscriber.outlet.is_clear() {
             subscriber
                 .outlet
-                .send(&pass.pieces[pass.records[first as usize].piece as usize])
+                .send(&pass.pieces[pass.records[last as usize].piece as usize])
         } else {
-            let mut next = Some(first);
-            while let Some(record) = next.map(|record| pass.records[record as usize]) {
+            let mut at = first;
+            loop {
+                let record = pass.records[at as usize];
                 subscriber.outlet.queue(&pass.pieces[record.piece as usize]);
-                next = record.next;
+                if at == last {
+                    break subscriber.outlet.drain();
+                }
+                at = record.next;
             }
-            subscriber.outlet.drain()
         };
         let overfull = written == Written::Blocked && subscriber.outlet.is_overfull(bounds.buffer);
         self.written(slot, &written);

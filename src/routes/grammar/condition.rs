@@ -3,17 +3,23 @@
 use std::time::Duration;
 
 use super::{
-    Domain, LineError, Note, Proto, Route,
+    Balance, Domain, LineError, Note, Proto, Route,
     line::{host, note_later, note_unknown, text},
     target,
     token::{Prop, Section},
 };
-use crate::grip::overflow::OnOverflow;
+use crate::{
+    cross_origin::call::{Call, Mode},
+    grip::overflow::OnOverflow,
+};
 
 /// Every option of a condition. A target that has one of them gets a hint.
 pub(super) const OPTIONS: &[&str] = &[
     "aco",
+    "aco_preflight",
     "as_host",
+    "balance",
+    "check",
     "connect_timeout",
     "debug",
     "header",
@@ -54,11 +60,13 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Route, L
     note_dead_domain(section, notes);
     for prop in &section.props {
         let known = choose(&mut route, prop, notes)?
+            || log_level(&mut route, prop, notes)
             || rewrite(&mut route, prop, notes)?
             || sign(&mut route, prop)
-            || cross_origin(&mut route, prop, notes)?
+            || cross_origin(&mut route, prop)?
             || later(&mut route, prop, notes)
             || slow(&mut route, prop)?
+            || balance(&mut route, prop)?
             || timeouts(&mut route, prop)?;
         // `ssl` is both a condition's and a target's: what is left here is a target's alone.
         if !known {
@@ -149,6 +157,7 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
         "debug" => route.debug = true,
         "header" => route.headers.push(header(prop)?),
         "no_grip" => route.no_grip = true,
+        "orig_headers" => route.orig_headers = true,
         "path_rem" => {
             route.path_rem = if let Ok(count) = prop.text.parse::<i64>() {
                 usize::try_from(count).unwrap_or(0)
@@ -162,8 +171,7 @@ fn rewrite(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool
         }
         "prefix" => route.prefix.clone_from(&prop.text),
         "replace_beg" => {
-            // It goes into the request line as it is.
-            if !prop.text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+            if !is_path(&prop.text) {
                 return Err(prop.error(
                     "replace_beg holds a character no path may have",
                     "a percent-encoded path without blanks and #",
@@ -185,17 +193,33 @@ fn sign(route: &mut Route, prop: &Prop) -> bool {
     true
 }
 
-fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result<bool, LineError> {
+fn cross_origin(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
     match prop.name.as_str() {
         "aco" => route.auto_cross_origin = true,
+        "aco_preflight" => {
+            route.auto_cross_origin = true;
+            route.preflight = true;
+        }
         "jsonp_body" => route.jsonp.body = text(prop),
         "jsonp_cb" => route.jsonp.callback = text(prop),
-        "jsonp_defcb" => route.jsonp.default_callback = text(prop),
-        "jsonp_defmethod" => route.jsonp.default_method = text(prop),
+        "jsonp_defcb" => {
+            route.jsonp.default_callback = text(prop);
+            if Call::new(prop.text.clone(), Mode::Basic).is_none() {
+                let allowed = "the name of a function, such as app.answer";
+                return Err(prop.error("jsonp_defcb is no function's name", allowed));
+            }
+        }
+        "jsonp_defmethod" => {
+            route.jsonp.default_method = text(prop);
+            if !is_token(&prop.text) {
+                let allowed = "a method, such as POST";
+                return Err(prop.error("jsonp_defmethod is no method", allowed));
+            }
+        }
         "jsonp_mode" => {
-            route.jsonp.basic = match prop.text.as_str() {
-                "basic" => true,
-                "extended" => false,
+            route.jsonp.mode = match prop.text.as_str() {
+                "basic" => Mode::Basic,
+                "extended" => Mode::Extended,
                 _ => {
                     let allowed = "jsonp_mode=basic or jsonp_mode=extended";
                     return Err(prop.error("unknown jsonp_mode", allowed));
@@ -204,14 +228,27 @@ fn cross_origin(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> Result
         }
         _ => return Ok(false),
     }
-    note_later(notes, prop, "it has no effect");
     Ok(true)
+}
+
+fn log_level(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
+    if prop.name != "log_level" {
+        return false;
+    }
+    let level = prop.text.parse().ok();
+    if level.is_none_or(|level| !(-1..=4).contains(&level)) {
+        notes.push(Note {
+            column: prop.column,
+            text: "log_level is not a number from 0 (error) to 4 (trace), nor -1: it has no effect"
+                .into(),
+        });
+    }
+    route.log_level = level.filter(|level| (0..=4).contains(level));
+    true
 }
 
 fn later(route: &mut Route, prop: &Prop, notes: &mut Vec<Note>) -> bool {
     match prop.name.as_str() {
-        "log_level" => route.log_level = prop.text.parse().ok(),
-        "orig_headers" => route.orig_headers = true,
         "session" => route.session = true,
         "sockjs" => route.sockjs = text(prop),
         "sockjs_as_path" => route.sockjs_as_path = text(prop),
@@ -231,6 +268,35 @@ fn slow(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
     };
     route.overflow = Some(choice);
     Ok(true)
+}
+
+fn balance(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
+    match prop.name.as_str() {
+        "balance" => {
+            route.balance = Some(match prop.text.as_str() {
+                "in-order" => Balance::InOrder,
+                "least-requests" => Balance::LeastRequests,
+                "round-robin" => Balance::RoundRobin,
+                _ => {
+                    let allowed = "in-order, least-requests or round-robin";
+                    return Err(prop.error("unknown balance", allowed));
+                }
+            });
+        }
+        "check" => {
+            if !prop.text.starts_with('/') || !is_path(&prop.text) {
+                return Err(prop.error("check without a path", "check=/path, percent-encoded"));
+            }
+            route.check = Some(prop.text.clone());
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// May it go into the request line as it is?
+fn is_path(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && b != b'#')
 }
 
 fn timeouts(route: &mut Route, prop: &Prop) -> Result<bool, LineError> {
@@ -261,8 +327,7 @@ fn header(prop: &Prop) -> Result<(String, String), LineError> {
     let Some((name, value)) = prop.text.split_once(':') else {
         return Err(prop.error("header without a colon", "header=Name:value"));
     };
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if name.is_empty() || !name.bytes().all(token) {
+    if !is_token(name) {
         return Err(prop.error(
             "header with a name that cannot be sent",
             "letters, digits and !#$%&'*+-.^_`|~ before the colon",
@@ -276,6 +341,12 @@ fn header(prop: &Prop) -> Result<(String, String), LineError> {
         ));
     }
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Is this a name as HTTP has them (RFC 9110 section 5.6.2)?
+fn is_token(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// A week: longer is a mistake, and far below what a timer can hold.

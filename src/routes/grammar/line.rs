@@ -11,6 +11,8 @@ pub struct Parsed {
     pub route: Route,
     /// Column of the `sig_key` that counts, from 1; 0: the line has none.
     pub sig_key_column: usize,
+    /// Column of each target, from 1.
+    pub target_columns: Vec<usize>,
     /// What its author should know although the line counts.
     pub notes: Vec<Note>,
 }
@@ -72,6 +74,7 @@ pub fn parse_line(line: &str) -> Result<Option<Parsed>, LineError> {
     Ok(Some(Parsed {
         route,
         sig_key_column: sig_key.map_or(0, |prop| prop.column),
+        target_columns: rest.iter().map(|section| section.column).collect(),
         notes,
     }))
 }

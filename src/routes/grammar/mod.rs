@@ -1,4 +1,5 @@
-//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus three timeouts.
+//! The grammar of a routes file's line, and the route it makes: Pushpin's, plus some options of
+//! gripd's own.
 //! Pure: a line goes in, a [`Route`] or a [`LineError`] comes out; files are `routes::table`'s.
 //!
 //! ```text
@@ -17,7 +18,7 @@ mod token;
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
-use crate::grip::overflow::OnOverflow;
+use crate::{cross_origin::call::Mode, grip::overflow::OnOverflow};
 
 pub use self::line::{LineError, Note, Parsed, masked, parse_line, quoted};
 
@@ -56,6 +57,8 @@ pub struct Route {
     pub debug: bool,
     /// `aco`: CORS and JSON-P.
     pub auto_cross_origin: bool,
+    /// gripd's own: `aco_preflight`: preflights are answered here.
+    pub preflight: bool,
     /// `jsonp_*`.
     pub jsonp: JsonP,
     /// `session`.
@@ -68,10 +71,16 @@ pub struct Route {
     pub headers: Vec<(String, String)>,
     /// `no_grip`.
     pub no_grip: bool,
-    /// `log_level=N`.
+    /// `log_level=N`, 0 (error) to 4 (trace): at which level the lines about requests and holds
+    /// are written.
     pub log_level: Option<i32>,
     /// gripd's own: `overflow=auto|close|latest|recover`; `None`: the setting's.
     pub overflow: Option<OnOverflow>,
+    /// gripd's own: `balance=in-order|least-requests|round-robin`; `None`: in order, and a target that
+    /// failed is asked first again.
+    pub balance: Option<Balance>,
+    /// gripd's own: `check=/path`, by which it is found out whether targets are up.
+    pub check: Option<String>,
     /// gripd's own: `connect_timeout=SECONDS`, `response_timeout=SECONDS`, `idle_timeout=SECONDS`.
     pub timeouts: RouteTimeouts,
     /// Where requests go; the next is tried when one cannot be reached. At least one.
@@ -88,6 +97,17 @@ pub enum Domain {
     IdOnly,
     /// Exactly this host, without port.
     Host(String),
+}
+
+/// Which of several targets is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// The first on the line.
+    InOrder,
+    /// The one with the fewest requests under way.
+    LeastRequests,
+    /// Each in its turn.
+    RoundRobin,
 }
 
 /// Kind of client request.
@@ -113,8 +133,8 @@ pub struct RouteTimeouts {
 /// The JSON-P options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonP {
-    /// `jsonp_mode=basic` (true) or `extended`.
-    pub basic: bool,
+    /// `jsonp_mode`.
+    pub mode: Mode,
     /// `jsonp_cb`.
     pub callback: Option<String>,
     /// `jsonp_body`.
@@ -152,6 +172,8 @@ pub struct Target {
     pub one_event: bool,
     /// `ipc_file_mode=OCTAL`.
     pub ipc_file_mode: Option<u32>,
+    /// gripd's own: `max_connections=N`, requests and upgraded connections at once; `None`: no limit.
+    pub max_connections: Option<u32>,
     /// `client_cert=FILE`.
     pub client_cert: Option<PathBuf>,
     /// `client_key=FILE`.
@@ -166,6 +188,8 @@ pub enum Address {
     /// The built-in `test` backend.
     #[default]
     Test,
+    /// `unix:/path`: a unix socket.
+    Unix(PathBuf),
     /// The built-in welcome page. No line of a routes file can name it.
     Welcome,
     /// `zhttp/BASE`.
@@ -175,6 +199,11 @@ pub enum Address {
 }
 
 impl Route {
+    /// Does a target that fails rest?
+    pub fn minds_targets(&self) -> bool {
+        self.balance.is_some() || self.check.is_some()
+    }
+
     /// The id under which `Pushpin-Route` and retries find this route: the line's own, or one
     /// made of its condition as Pushpin makes it (`DOMAIN,PROTO,TLS,PATH`, `*` where any).
     pub fn key(&self) -> Cow<'_, str> {

@@ -15,6 +15,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "host",
     "insecure",
     "ipc_file_mode",
+    "max_connections",
     "one_event",
     "over_http",
     "ssl",
@@ -36,18 +37,30 @@ pub(super) fn parse(section: &Section, notes: &mut Vec<Note>) -> Result<Target, 
         });
     }
     for prop in &section.props {
-        let known = working(&mut target, prop)? || later(&mut target, prop, notes);
+        let known = working(&mut target, prop)?
+            || tls(&mut target, prop)
+            || zhttp(&mut target, prop, notes);
         if !known {
             let elsewhere = condition::OPTIONS.contains(&prop.name.as_str());
             note_unknown(notes, prop, "target", elsewhere);
         }
     }
+    check_tls(section, &target, notes)?;
     Ok(target)
 }
 
 fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
     match prop.name.as_str() {
         "host" => target.host = host(prop)?,
+        "max_connections" => {
+            let most = prop
+                .text
+                .parse()
+                .ok()
+                .filter(|most| (1..=MOST_CONNECTIONS).contains(most));
+            let fault = || prop.error("max_connections is not a count", "1 to 1000000");
+            target.max_connections = Some(most.ok_or_else(fault)?);
+        }
         "one_event" => target.one_event = true,
         "over_http" => target.over_http = true,
         "sub" => target.subs.extend(text(prop)),
@@ -57,23 +70,49 @@ fn working(target: &mut Target, prop: &Prop) -> Result<bool, LineError> {
     Ok(true)
 }
 
-fn later(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
-    let mut effect = "it has no effect";
+fn tls(target: &mut Target, prop: &Prop) -> bool {
     match prop.name.as_str() {
         "client_cert" => target.client_cert = text(prop).map(Into::into),
         "client_key" => target.client_key = text(prop).map(Into::into),
         "insecure" => target.insecure = true,
-        "ipc_file_mode" => {
-            target.ipc_file_mode = u32::from_str_radix(&prop.text, 8).ok();
-        }
-        "ssl" => {
-            target.ssl = true;
-            effect = "this target answers 501";
-        }
+        "ssl" => target.ssl = true,
         "trust_connect_host" => target.trust_connect_host = true,
         _ => return false,
     }
-    note_later(notes, prop, effect);
+    true
+}
+
+/// A certificate needs its key, and options of TLS need TLS.
+fn check_tls(section: &Section, target: &Target, notes: &mut Vec<Note>) -> Result<(), LineError> {
+    let missing = match (&target.client_cert, &target.client_key) {
+        (Some(_), None) => Some(("client_cert", "client_cert without client_key")),
+        (None, Some(_)) => Some(("client_key", "client_key without client_cert")),
+        _ => None,
+    };
+    for prop in &section.props {
+        let name = prop.name.as_str();
+        if let Some((given, what)) = missing
+            && given == name
+        {
+            return Err(prop.error(what, "both, each with a PEM file, or none"));
+        }
+        let is_tls = matches!(name, "client_cert" | "insecure" | "trust_connect_host");
+        if is_tls && !target.ssl {
+            notes.push(Note {
+                column: prop.column,
+                text: format!("`{name}` has no effect without `ssl`"),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn zhttp(target: &mut Target, prop: &Prop, notes: &mut Vec<Note>) -> bool {
+    if prop.name != "ipc_file_mode" {
+        return false;
+    }
+    target.ipc_file_mode = u32::from_str_radix(&prop.text, 8).ok();
+    note_later(notes, prop, "it has no effect");
     true
 }
 
@@ -97,6 +136,13 @@ fn address(section: &Section) -> Result<Address, LineError> {
                 fault("zhttp target without a transport such as tcp:// or ipc://")
             };
         }
+    }
+    if let Some(path) = value.strip_prefix("unix:") {
+        return if path.starts_with('/') && path.len() <= LONGEST_SOCKET {
+            Ok(Address::Unix(path.into()))
+        } else {
+            fault("unix target without a path that begins with / and has at most 107 bytes")
+        };
     }
     if value.contains("://") {
         return fault("target with a scheme");
@@ -134,4 +180,10 @@ fn is_host(host: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !b"/?#@[]*\"\\".contains(&b))
 }
 
-const ALLOWED: &str = "HOST:PORT (without http://), [IPV6]:PORT or test";
+const ALLOWED: &str = "HOST:PORT (without http://), [IPV6]:PORT, unix:/PATH or test";
+
+/// More than one address can have, and within what a semaphore counts.
+const MOST_CONNECTIONS: u32 = 1_000_000;
+
+/// What an address of the kernel holds, its last NUL left out.
+const LONGEST_SOCKET: usize = 107;

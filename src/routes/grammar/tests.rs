@@ -24,6 +24,7 @@ fn addresses() {
         ("app:8000", host("app", 8000)),
         ("[::1]:65535", host("::1", 65535)),
         ("test", Address::Test),
+        ("unix:/run/app.sock", Address::Unix("/run/app.sock".into())),
         ("127.0.0.1:80#note", host("127.0.0.1", 80)),
         (
             "zhttp/tcp://127.0.0.1:5555",
@@ -83,6 +84,16 @@ fn faults_of_structure_and_targets() {
             "zhttp target without a transport such as tcp:// or ipc://",
         ),
         ("* ssl=1", 3, "target without an address"),
+        (
+            "* unix:app",
+            3,
+            "unix target without a path that begins with / and has at most 107 bytes",
+        ),
+        (
+            "* h:1,ssl,client_key=k",
+            11,
+            "client_key without client_cert",
+        ),
         ("*,, h:1", 3, "option without a name"),
         ("*, h:1", 3, "option without a name"),
         ("*,=x h:1", 3, "option without a name"),
@@ -95,7 +106,24 @@ fn faults_of_options() {
         ("*,path_beg= h:1", 3, "empty path_beg"),
         ("*,debug,proto=ftp h:1", 9, "unknown proto"),
         ("*,ssl h:1", 3, "unknown ssl"),
+        ("*,balance=random h:1", 3, "unknown balance"),
+        ("*,check=up h:1", 3, "check without a path"),
+        (
+            "* h:1,max_connections=0",
+            7,
+            "max_connections is not a count",
+        ),
         ("*,jsonp_mode=x h:1", 3, "unknown jsonp_mode"),
+        (
+            "*,jsonp_defcb=f(1) h:1",
+            3,
+            "jsonp_defcb is no function's name",
+        ),
+        (
+            "*,jsonp_defmethod=\"A B\" h:1",
+            3,
+            "jsonp_defmethod is no method",
+        ),
         ("*,header=X h:1", 3, "header without a colon"),
         (
             "*,header=:v h:1",
@@ -157,9 +185,9 @@ fn faults_of_options() {
 #[test]
 fn every_option_of_a_condition_is_read() {
     let line = "h.test,id=i,proto=ws,ssl=yes,path_beg=/p,sig_iss=me,sig_key=\"k,1\",prefix=x-,\
-                orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco,jsonp_mode=basic,\
+                orig_headers,as_host=a:81,path_rem=4,replace_beg=/n,debug=,aco_preflight,jsonp_mode=basic,\
                 jsonp_cb=cb,jsonp_body=bd,jsonp_defcb=d,jsonp_defmethod=PUT,session,sockjs=/s,\
-                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=-1,overflow=latest,connect_timeout=0.5,\
+                sockjs_as_path=/t,header=\"A: b c\",no_grip,log_level=2,overflow=latest,balance=round-robin,check=/up,connect_timeout=0.5,\
                 response_timeout=30,idle_timeout=7 test";
     let text = |s: &str| Some(s.to_owned());
     assert_eq!(
@@ -179,8 +207,9 @@ fn every_option_of_a_condition_is_read() {
             replace_beg: text("/n"),
             debug: true,
             auto_cross_origin: true,
+            preflight: true,
             jsonp: JsonP {
-                basic: true,
+                mode: Mode::Basic,
                 callback: text("cb"),
                 body: text("bd"),
                 default_callback: text("d"),
@@ -191,8 +220,10 @@ fn every_option_of_a_condition_is_read() {
             sockjs_as_path: text("/t"),
             headers: vec![("A".into(), "b c".into())],
             no_grip: true,
-            log_level: Some(-1),
+            log_level: Some(2),
             overflow: Some(OnOverflow::Latest),
+            balance: Some(Balance::RoundRobin),
+            check: text("/up"),
             timeouts: RouteTimeouts {
                 connect: Some(Duration::from_millis(500)),
                 response: Some(Duration::from_secs(30)),
@@ -206,7 +237,7 @@ fn every_option_of_a_condition_is_read() {
 #[test]
 fn every_option_of_a_target_is_read() {
     let line = "* test h:1,ssl,untrusted,trust_connect_host,insecure,host=x:8080,sub=a,sub=,sub=b,\
-                over_http,one_event,ipc_file_mode=770,client_cert=c.pem,client_key=k.pem";
+                over_http,one_event,ipc_file_mode=770,client_cert=c.pem,client_key=k.pem,max_connections=8";
     assert_eq!(
         route(line).targets[1],
         Target {
@@ -220,6 +251,7 @@ fn every_option_of_a_target_is_read() {
             over_http: true,
             one_event: true,
             ipc_file_mode: Some(0o770),
+            max_connections: Some(8),
             client_cert: Some("c.pem".into()),
             client_key: Some("k.pem".into()),
         }
@@ -262,8 +294,13 @@ fn notes_name_what_has_no_effect() {
         ),
         ("*,over_http test", 3, "it belongs behind a target"),
         ("* test,debug", 8, "it belongs behind the condition"),
-        ("* h:1,ssl", 7, "not in gripd yet: this target answers 501"),
+        (
+            "* h:1,insecure",
+            7,
+            "`insecure` has no effect without `ssl`",
+        ),
         ("*,session test", 3, "`session` is not in gripd yet"),
+        ("*,log_level=9 test", 3, "log_level is not a number"),
         ("*,path_rem=x test", 3, "path_rem is not a number"),
         ("Mixed.Test test", 1, "lower case"),
         ("h.test:80 test", 1, "without their port"),
@@ -283,7 +320,8 @@ fn notes_name_what_has_no_effect() {
 fn what_works_makes_no_note() {
     let line = "h.test,id=i,path_beg=/p,proto=http,ssl=no,prefix=x,as_host=a,path_rem=1,\
                 replace_beg=/q,header=A:b,debug,no_grip,sig_iss=i,sig_key=k,connect_timeout=1,\
-                response_timeout=1,idle_timeout=1 h:1,host=b,sub=c,untrusted,over_http,one_event";
+                response_timeout=1,idle_timeout=1,orig_headers,log_level=-1 h:1,host=b,sub=c,untrusted,over_http,\
+                one_event,ssl,insecure,trust_connect_host,client_cert=c,client_key=k unix:/x";
     assert_eq!(parsed(line).notes, []);
 }
 

@@ -17,7 +17,12 @@ fn welcome() -> (Welcome, Seen) {
         told.borrow_mut().push(item);
         Box::pin(std::future::ready(Ok(2_usize))) as Publishing
     };
-    let welcome = Welcome::new("http://localhost:1", "http://127.0.0.1:2", Rc::new(publish));
+    let welcome = Welcome::new(
+        "http://localhost:1",
+        "http://127.0.0.1:2",
+        "http://127.0.0.1:2/publish",
+        Rc::new(publish),
+    );
     (welcome, seen)
 }
 
@@ -161,7 +166,7 @@ async fn pages_of_other_sites_may_not_publish() {
 #[tokio::test]
 async fn a_hub_without_room_is_told() {
     let full = Rc::new(|_| Box::pin(std::future::ready(Err("full".into()))) as Publishing);
-    let welcome = Welcome::new("", "", full);
+    let welcome = Welcome::new("", "", "", full);
     let upload = Upload::of(&Bytes::from_static(b"hi"));
     let request = asked("POST", "/publish", &[]);
     let (head, body) = welcome.answer(&request, &upload).await;

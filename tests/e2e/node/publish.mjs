@@ -1,9 +1,9 @@
 // Publishes one text with the npm library `@fanoutio/grip`.
-// Usage: node publish.mjs CONTROL_URL stream|response CHANNEL TEXT
+// Usage: node publish.mjs GRIP_URL stream|response CHANNEL TEXT
 import { Publisher } from '@fanoutio/grip';
 
 const [control, format, channel, text] = process.argv.slice(2);
-const publisher = new Publisher({ control_uri: control });
+const publisher = new Publisher(control);
 if (format === 'stream') {
   await publisher.publishHttpStream(channel, text);
 } else {

@@ -1,10 +1,11 @@
 //! The floor: the least a server can do. It holds the same connections as a push proxy and, for
 //! each published item, does one non-blocking write of the same bytes per subscriber.
 //!
-//! One thread, one `epoll`. It answers requests itself (there is no backend behind it) and parses
-//! nothing of what is published: its control connection says how many items to write and the
-//! answer says how many bytes could not be written. It ends when its standard input does, so that
-//! it never outlives the program that started it.
+//! One thread, one `epoll`. It answers requests itself (there is no backend behind it): a request
+//! is known by its path, and a WebSocket's every message is answered with the same one. It parses
+//! nothing of what is published: its control connection says what to write, and how often, and the
+//! answer says how many writes failed. It ends when its standard input does, so that it never
+//! outlives the program that started it.
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,10 @@ use std::{
     thread,
 };
 
-use compare::{backend::heads_ended, wire};
+use compare::{
+    frames, publish,
+    wire::{self, Hold},
+};
 use mio::{
     Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
@@ -41,8 +45,10 @@ fn main() -> io::Result<()> {
         slots: Vec::new(),
         free: Vec::new(),
         publishers: HashMap::new(),
-        answer: wire::stream_answer(),
-        chunk: wire::chunk(wire::item().as_bytes()),
+        words: Words {
+            openings: Hold::ALL.map(Hold::floor_answer),
+            echo: frames::text(wire::SAID.content().as_bytes()),
+        },
     }
     .run()
 }
@@ -62,15 +68,31 @@ struct Floor {
     control: TcpListener,
     slots: Vec<Option<Subscriber>>,
     free: Vec<usize>,
-    publishers: HashMap<Token, TcpStream>,
-    answer: Vec<u8>,
-    chunk: Vec<u8>,
+    publishers: HashMap<Token, Publisher>,
+    words: Words,
+}
+
+/// What the floor says by itself, made once.
+struct Words {
+    /// In the order of [`Hold::ALL`].
+    openings: [Vec<u8>; 4],
+    echo: Vec<u8>,
 }
 
 struct Subscriber {
     stream: TcpStream,
-    matched: usize,
+    /// Bytes of the empty line that ends a head seen at the end of what was read so far.
+    matched: u8,
+    /// What the request under way asks for.
+    hold: Option<Hold>,
+    /// It has been read, and what is published goes to this one.
     open: bool,
+}
+
+struct Publisher {
+    stream: TcpStream,
+    /// What came of a command that is not whole.
+    buf: Vec<u8>,
 }
 
 impl Floor {
@@ -107,6 +129,7 @@ impl Floor {
             self.slots[slot] = Some(Subscriber {
                 stream,
                 matched: 0,
+                hold: None,
                 open: false,
             });
         }
@@ -119,7 +142,8 @@ impl Floor {
             self.poll
                 .registry()
                 .register(&mut stream, token, Interest::READABLE)?;
-            self.publishers.insert(token, stream);
+            let buf = Vec::new();
+            self.publishers.insert(token, Publisher { stream, buf });
         }
         Ok(())
     }
@@ -128,58 +152,58 @@ impl Floor {
         let Some(Some(subscriber)) = self.slots.get_mut(slot) else {
             return;
         };
-        if !subscriber.readable(&self.answer) {
+        if !subscriber.readable(&self.words) {
             self.slots[slot] = None;
             self.free.push(slot);
         }
     }
 
-    /// A command is 4 bytes, the number of items; the answer 4 bytes, the writes that failed.
+    /// Carries out the commands that are whole; each answer is 4 bytes, the writes that failed.
     fn command(&mut self, token: Token) -> io::Result<()> {
-        loop {
-            let Some(publisher) = self.publishers.get_mut(&token) else {
-                return Ok(());
-            };
-            let mut count = [0; 4];
-            match publisher.read(&mut count) {
-                Ok(4) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // One connection stays for all of a run; when it ends, so does the run.
-                Ok(_) | Err(_) => return Ok(()),
-            }
-            let failed = self.deliver(u32::from_be_bytes(count));
-            if let Some(publisher) = self.publishers.get_mut(&token) {
-                publisher.write_all(&failed.to_be_bytes())?;
+        let Some(mut publisher) = self.publishers.remove(&token) else {
+            return Ok(());
+        };
+        // One connection stays for all of a run; when it ends, so does the run.
+        while publisher.read() {
+            while let Some((count, piece, len)) = publish::read_floor_command(&publisher.buf) {
+                let failed = self.deliver(count, piece);
+                publisher.stream.write_all(&failed.to_be_bytes())?;
+                publisher.buf.drain(..len);
             }
         }
+        self.publishers.insert(token, publisher);
+        Ok(())
     }
 
-    fn deliver(&mut self, items: u32) -> u32 {
+    fn deliver(&mut self, count: u32, piece: &[u8]) -> u32 {
         let mut failed = 0;
-        for _ in 0..items {
+        for _ in 0..count {
             for subscriber in self.slots.iter_mut().flatten().filter(|one| one.open) {
-                if subscriber.stream.write(&self.chunk).ok() != Some(self.chunk.len()) {
-                    failed += 1;
-                }
+                failed += u32::from(!subscriber.deliver(piece));
             }
         }
         failed
     }
 }
 
+impl Publisher {
+    /// Reads once; false when there is nothing now.
+    fn read(&mut self) -> bool {
+        let mut buf = [0; 8192];
+        let read = self.stream.read(&mut buf).unwrap_or(0);
+        self.buf.extend_from_slice(&buf[..read]);
+        read > 0
+    }
+}
+
 impl Subscriber {
-    /// Answers the request once its head is complete; false when the client is gone.
-    fn readable(&mut self, answer: &[u8]) -> bool {
+    /// Answers what has come; false when the client is gone.
+    fn readable(&mut self, words: &Words) -> bool {
         let mut buf = [0; 4096];
         loop {
             match self.stream.read(&mut buf) {
                 Ok(0) => return false,
-                Ok(n) if !self.open && heads_ended(&buf[..n], &mut self.matched) > 0 => {
-                    self.open = true;
-                    if self.stream.write(answer).ok() != Some(answer.len()) {
-                        return false;
-                    }
-                }
+                Ok(n) if !self.answer(&buf[..n], words) => return false,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -187,6 +211,51 @@ impl Subscriber {
             }
         }
     }
+
+    /// What a client says comes in one piece, and so does the beginning of its request.
+    fn answer(&mut self, bytes: &[u8], words: &Words) -> bool {
+        if self.open {
+            return self.write(&words.echo);
+        }
+        if self.matched == 0 {
+            self.hold = self.hold.or_else(|| Hold::of(bytes));
+        }
+        match self.hold {
+            None => false,
+            Some(hold) if ends_head(bytes, &mut self.matched) => {
+                self.open = true;
+                self.write(&words.openings[hold as usize])
+            }
+            Some(_) => true,
+        }
+    }
+
+    /// Writes an item. A long-poll that has got one asks again.
+    fn deliver(&mut self, piece: &[u8]) -> bool {
+        self.open = self.hold != Some(Hold::LongPoll);
+        self.write(piece)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> bool {
+        bytes.is_empty() || self.stream.write(bytes).ok() == Some(bytes.len())
+    }
+}
+
+/// Does a head end in `bytes`, given that `matched` bytes of an empty line stood before it?
+fn ends_head(bytes: &[u8], matched: &mut u8) -> bool {
+    const END: &[u8] = b"\r\n\r\n";
+    for &byte in bytes {
+        *matched = match byte {
+            _ if byte == END[usize::from(*matched)] => *matched + 1,
+            b'\r' => 1,
+            _ => 0,
+        };
+        if usize::from(*matched) == END.len() {
+            *matched = 0;
+            return true;
+        }
+    }
+    false
 }
 
 fn accepted(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
@@ -197,5 +266,20 @@ fn accepted(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_however_it_is_cut() {
+        let bytes = b"GET / HTTP/1.1\r\nA: b\r\r\n\r\n";
+        for cut in 0..bytes.len() {
+            let mut matched = 0;
+            assert!(!ends_head(&bytes[..cut], &mut matched), "cut at {cut}");
+            assert!(ends_head(&bytes[cut..], &mut matched), "cut at {cut}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, atomic::AtomicUsize},
     thread,
     time::{Duration, Instant},
 };
@@ -49,6 +50,12 @@ impl Kind {
             Self::Pushpin => "pushpin",
         }
     }
+
+    /// Does it compress messages for WebSockets that offer it? Debian's Pushpin has no setting for
+    /// that.
+    pub fn compresses(self) -> bool {
+        self != Self::Pushpin
+    }
 }
 
 impl fmt::Display for Kind {
@@ -60,7 +67,7 @@ impl fmt::Display for Kind {
 /// A running server; ended when dropped.
 #[derive(Debug)]
 pub struct Server {
-    /// Where streams connect.
+    /// Where clients connect.
     pub clients: SocketAddr,
     /// Where items are published.
     pub control: SocketAddr,
@@ -71,7 +78,7 @@ pub struct Server {
     members: Vec<(u32, u64)>,
     dir: PathBuf,
     /// Behind the proxies; outlives the server.
-    _backend: Backend,
+    backend: Backend,
 }
 
 impl Server {
@@ -90,7 +97,7 @@ impl Server {
         match kind {
             Kind::Floor => {}
             Kind::Gripd => {
-                command.args(["--route", &format!("* {}", backend.addr)]);
+                command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
             }
             Kind::Pushpin => {
@@ -121,7 +128,7 @@ impl Server {
             child,
             members: Vec::new(),
             dir,
-            _backend: backend,
+            backend,
         };
         (server.clients, server.control) = server
             .ready(known, stop)
@@ -133,6 +140,11 @@ impl Server {
     /// The root of its process tree.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Requests that its backend has answered so far; none if it has no backend.
+    pub fn answered(&self) -> Option<Arc<AtomicUsize>> {
+        (self.door != Door::Floor).then(|| Arc::clone(&self.backend.answered))
     }
 
     /// The end of its output and of its log files, for error messages.

@@ -17,7 +17,7 @@ pub(super) fn configure(dir: &Path, backend: SocketAddr) -> Result<(SocketAddr, 
     let run = dir.join("run");
     fs::create_dir_all(&run)?;
     fs::create_dir_all(dir.join("logs"))?;
-    fs::write(dir.join("routes"), format!("* {backend}\n")).context("writing routes")?;
+    fs::write(dir.join("routes"), format!("* {backend},over_http\n")).context("writing routes")?;
     // Both are held while they are chosen, so that they differ. Pushpin takes no port 0.
     let sockets = [
         TcpListener::bind("127.0.0.1:0")?,

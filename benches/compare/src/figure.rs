@@ -1,0 +1,170 @@
+//! Figures: what they are called, and the little arithmetic behind them.
+
+use crate::{servers::Kind, wire::Hold};
+
+/// What is measured, in the order of the table; each of one kind of hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    /// Bytes per client that has not been published to.
+    Held,
+    /// Bytes per client after the deliveries, counted from the empty server.
+    HeldAfter,
+    /// CPU time to set up a client.
+    SetUp,
+    /// CPU time per delivery, one item at a time.
+    Delivery,
+    /// The same for large items.
+    DeliveryLarge,
+    /// CPU time per delivery in bursts.
+    Burst,
+    /// CPU time per round trip of a WebSocket, or per cycle of a long-poll.
+    Exchange,
+    /// Publish to the last client's read, the median of a pass.
+    LatencyMedian,
+    /// The same, the longest of a pass.
+    LatencyMax,
+    /// The same for all items of a burst, the median of a pass.
+    LatencyBurst,
+}
+
+impl Figure {
+    /// In `results.json`.
+    pub fn key(self, hold: Hold) -> String {
+        let of = match hold {
+            Hold::Stream => "",
+            Hold::LongPoll => "long_poll_",
+            Hold::WebSocket => "websocket_",
+            Hold::Compressed => "websocket_deflate_",
+        };
+        let figure = match self {
+            Self::Held => "held_bytes",
+            Self::HeldAfter => "held_bytes_after_traffic",
+            Self::SetUp => "set_up_us",
+            Self::Delivery => "delivery_us",
+            Self::DeliveryLarge => "large_delivery_us",
+            Self::Burst => "burst_delivery_us",
+            Self::Exchange => "exchange_us",
+            Self::LatencyMedian => "last_client_ms_p50",
+            Self::LatencyMax => "last_client_ms_max",
+            Self::LatencyBurst => "burst_last_client_ms_p50",
+        };
+        format!("{of}{figure}")
+    }
+
+    /// In the table.
+    pub fn title(self, hold: Hold) -> String {
+        // Browsers offer compression: an idle WebSocket is one that did.
+        let one = match hold {
+            Hold::Stream => "stream",
+            Hold::LongPoll => "long-poll",
+            Hold::WebSocket | Hold::Compressed => "WebSocket",
+        };
+        let (delivery, note) = match hold {
+            Hold::Stream | Hold::LongPoll => ("delivery", ""),
+            Hold::WebSocket => ("frame", ""),
+            Hold::Compressed => ("frame", ", deflate agreed"),
+        };
+        match self {
+            Self::Held if hold.is_socket() => format!("PSS bytes per idle {one}"),
+            Self::Held => format!("PSS bytes per held {one}"),
+            Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty{note}"),
+            Self::SetUp => format!("CPU µs per set-up of a {one}"),
+            Self::Delivery if hold == Hold::Stream => {
+                "CPU µs per delivery, one item at a time".into()
+            }
+            Self::Delivery => format!("CPU µs per {delivery} of 100 bytes{note}"),
+            Self::DeliveryLarge => format!("CPU µs per {delivery} of 4 KiB{note}"),
+            Self::Burst => format!("CPU µs per {delivery}, bursts of 100{note}"),
+            Self::Exchange if hold.is_socket() => "CPU µs per WebSocket round trip".into(),
+            Self::Exchange => format!("CPU µs per {one} cycle"),
+            Self::LatencyMedian => "publish to last client, ms, p50".into(),
+            Self::LatencyMax => "publish to last client, ms, max".into(),
+            Self::LatencyBurst => "burst of 100 to last client, ms, p50".into(),
+        }
+    }
+
+    /// False for memory: the floor keeps next to none, so that a ratio to it says nothing.
+    pub fn compares(self) -> bool {
+        !matches!(self, Self::Held | Self::HeldAfter)
+    }
+
+    /// Digits behind the point that mean something.
+    pub fn decimals(self) -> usize {
+        match self {
+            Self::Held | Self::HeldAfter => 0,
+            Self::Exchange
+            | Self::LatencyBurst
+            | Self::LatencyMax
+            | Self::LatencyMedian
+            | Self::SetUp => 1,
+            Self::Burst | Self::Delivery | Self::DeliveryLarge => 2,
+        }
+    }
+}
+
+/// One value of one pass.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The pass, from 1.
+    pub pass: u32,
+    /// Of which server.
+    pub server: Kind,
+    /// Of which clients.
+    pub hold: Hold,
+    /// What.
+    pub figure: Figure,
+    /// At which number of them.
+    pub size: String,
+    /// The value, in the figure's unit.
+    pub value: f64,
+}
+
+/// The slope of the straight line that is nearest to `points`; none with fewer than three, where
+/// it would say nothing new.
+pub fn least_squares(points: &[(f64, f64)]) -> Option<f64> {
+    if points.len() < 3 {
+        return None;
+    }
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let above: f64 = points
+        .iter()
+        .map(|(x, y)| (x - mean_x) * (y - mean_y))
+        .sum();
+    let below: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    Some(above / below)
+}
+
+/// `15000` as `15,000`.
+pub fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slope_is_that_of_the_line() {
+        let points = [(1000.0, 7000.0), (5000.0, 15_000.0), (15_000.0, 35_000.0)];
+        assert!((least_squares(&points).unwrap() - 2.0).abs() < 1e-9);
+        assert_eq!(least_squares(&points[..2]), None);
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        let cases = [(1, "1"), (999, "999"), (1000, "1,000"), (15_000, "15,000")];
+        for (number, text) in cases {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is measured, and how much of it.
+
+use std::time::Duration;
+
+use crate::wire::Hold;
+
+/// Larger numbers of clients are measured of streams only.
+const OTHERS_UP_TO: usize = 5000;
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Numbers of clients, rising.
+    pub sizes: Vec<usize>,
+    /// Largest number of clients for bursts.
+    pub burst_up_to: usize,
+    /// Fewest publishes at each size.
+    pub rounds: u32,
+    /// Publishes go on for this long.
+    pub time: Duration,
+}
+
+impl Load {
+    /// Numbers of clients of a kind: all sizes for streams, those up to 5,000 for others, at least
+    /// the first.
+    pub fn sizes(&self, hold: Hold) -> &[usize] {
+        let few = self.sizes.partition_point(|size| *size <= OTHERS_UP_TO);
+        match hold {
+            Hold::Stream => &self.sizes,
+            _ => &self.sizes[..few.max(1).min(self.sizes.len())],
+        }
+    }
+
+    /// The number of clients for exchanges, whose cost hardly depends on it.
+    pub fn smallest(&self) -> usize {
+        self.sizes.first().copied().unwrap_or(0)
+    }
+}
+
+/// What is measured in one run of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Memory and set-up.
+    Held(Hold),
+    /// Deliveries.
+    Delivery(Hold),
+    /// Round trips of WebSockets, or cycles of long-polls.
+    Exchange(Hold),
+}
+
+impl Part {
+    /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
+    pub const ALL: [Self; 8] = [
+        Self::Held(Hold::Stream),
+        Self::Held(Hold::LongPoll),
+        Self::Held(Hold::Compressed),
+        Self::Delivery(Hold::Stream),
+        Self::Delivery(Hold::WebSocket),
+        Self::Delivery(Hold::Compressed),
+        Self::Exchange(Hold::LongPoll),
+        Self::Exchange(Hold::WebSocket),
+    ];
+
+    /// Of whom.
+    pub fn hold(self) -> Hold {
+        let (Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold)) = self;
+        hold
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_streams_have_the_largest_sizes() {
+        let sizes = |sizes: &[usize], hold| {
+            let load = Load {
+                sizes: sizes.to_vec(),
+                burst_up_to: 0,
+                rounds: 1,
+                time: Duration::ZERO,
+            };
+            load.sizes(hold).to_vec()
+        };
+        let all = [1000, 5000, 15_000];
+        assert_eq!(sizes(&all, Hold::Stream), all);
+        assert_eq!(sizes(&all, Hold::LongPoll), all[..2]);
+        assert_eq!(sizes(&all[2..], Hold::WebSocket), all[2..]);
+    }
+}

@@ -1,0 +1,143 @@
+//! What a long-poll is answered in the end: an item, its instruct's own response when the time is
+//! up, or that something went wrong.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use super::{
+    answer, dress, early::Early, gone::Gone, packed::Packed, request, session::Outcome,
+    start::Context, terms::Terms,
+};
+use crate::{
+    forward,
+    grip::{format::ResponseFormat, instruct::Response},
+    http1::gate::Version,
+    hub::{Event, Prepared},
+    telemetry::limit::Every,
+};
+
+/// A long-poll: what it is answered with when nothing else comes, and what it asks again.
+#[derive(Debug)]
+pub(super) struct LongPoll {
+    pub(super) response: Response,
+    pub(super) version: Version,
+    pub(super) keep_alive: bool,
+    pub(super) debug: bool,
+    pub(super) terms: Terms,
+    pub(super) request: Packed,
+    pub(super) gone: Option<Gone>,
+}
+
+impl LongPoll {
+    /// What the client gets at the end: the status, which a JSON-P call only tells of, and the
+    /// whole answer.
+    pub(super) fn last_word(&self, event: Event, context: &Context) -> Option<(u16, Response)> {
+        let (response, item) = match event {
+            Event::Answer { item, body } => {
+                let is_own = body.is_none();
+                (
+                    self.answer(&item, body.map(|body| *body)),
+                    Some(item).filter(|_| is_own),
+                )
+            }
+            Event::Timeout => (self.response.clone(), None),
+            Event::Failed(text) => (answer::bad_gateway(&text), None),
+            Event::Ask(_)
+            | Event::Broken
+            | Event::Close { .. }
+            | Event::Ended
+            | Event::Overflow
+            | Event::Recover(_)
+            | Event::Refresh
+            | Event::Tick => return None,
+        };
+        let literal = item.as_ref().and_then(|item| item.literal());
+        Some((response.code, self.dressed(response, literal, context)))
+    }
+
+    /// An answer made fit for a page of another site, if one may have asked. What such a client
+    /// asked for stands in its request: nothing is kept for it.
+    fn dressed(&self, response: Response, literal: Option<&Bytes>, context: &Context) -> Response {
+        let route = &self.terms.route;
+        if !context.forwarder.crosses_origins(Some(route)) {
+            return response;
+        }
+        let head = request::parts(&self.request.unpack());
+        match head.and_then(|head| context.forwarder.dress(&head, route)) {
+            Some(cross_origin) => dress::whole(response, &cross_origin, literal),
+            None => response,
+        }
+    }
+
+    fn answer(&self, item: &Prepared, body: Option<Bytes>) -> Response {
+        let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
+            return self.response.clone();
+        };
+        answer::merged(&self.response, content, body).unwrap_or_else(|error| {
+            if let Some(left_out) = UNFIT.hit(Instant::now()) {
+                let left_out = (left_out > 0).then_some(left_out);
+                let channels = item.item().channels.join(", ");
+                tracing::warn!(channels, %error, left_out, "item cannot answer a long-poll");
+            }
+            answer::bad_gateway(&if self.debug {
+                error.to_string()
+            } else {
+                forward::GENERIC.to_owned()
+            })
+        })
+    }
+
+    /// The answer as it is written.
+    pub(super) fn encode(&self, response: &Response) -> Vec<u8> {
+        answer::whole(response, self.version, self.keep_alive)
+    }
+
+    /// Writes the answer, and says what becomes of the connection.
+    pub(super) async fn finish(
+        &self,
+        answer: &[u8],
+        mut socket: TcpStream,
+        Early(early): Early,
+    ) -> Outcome {
+        match write_all(&mut socket, answer, STALLED).await {
+            Ok(()) if self.keep_alive => Outcome::Next(socket, early),
+            Ok(()) | Err(_) => Outcome::Over,
+        }
+    }
+}
+
+/// Writes everything; an error when the peer takes nothing for `stalled`.
+async fn write_all(socket: &mut TcpStream, mut bytes: &[u8], stalled: Duration) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = tokio::time::timeout(stalled, socket.write(bytes)).await??;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// An item goes to every long-poll of its channel: one line says it for all of them.
+static UNFIT: Every = Every::new(Duration::from_secs(1));
+
+/// How long a write of an answer may make no progress.
+const STALLED: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hold::Session;
+
+    /// What CORS and JSON-P need stands in the kept request.
+    #[test]
+    fn a_held_request_has_no_room_for_what_few_use() {
+        assert!(size_of::<Session>() <= 72, "{}", size_of::<Session>());
+        assert!(size_of::<LongPoll>() <= 232, "{}", size_of::<LongPoll>());
+    }
+}
