@@ -1,10 +1,10 @@
 //! The only assembler: it binds the sockets, makes the hub, starts one thread per core with a
 //! runtime, a shard and a front of its own, and stops them again.
 
+mod activation;
 mod sockets;
 
 use std::{
-    net::{SocketAddr, TcpListener as StdListener},
     num::NonZero,
     rc::Rc,
     sync::{
@@ -18,7 +18,6 @@ use std::{
 use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::{
-    net::{TcpListener, TcpStream},
     runtime,
     signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -29,19 +28,21 @@ use crate::{
     config::{Grip, Loaded, Settings},
     control,
     forward::{Common, Forwarder},
-    front::Front,
+    front::{Arrived, Front},
     grip::{connection::ConnectionIds, item::Entry},
     hold,
     hub::{Bounds, Holder, Hub, Rules},
-    listen,
+    listen::{self, greet::Manner},
     routes::{
         table::{self, Table},
         watch::{self as routes_watch, Reloader},
     },
+    socket::{Bound, ClientSocket, Listener, Remote},
     telemetry::{logs, minutes},
+    tls,
     upstream::welcome::{Publishing, Welcome},
 };
-use sockets::{Shown, Sockets};
+use sockets::{Door, Shown, Sockets};
 
 /// Why gripd did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,12 @@ pub enum Error {
     /// A port for metrics could not be bound.
     #[error(transparent)]
     Scrape(#[from] control::ScrapeError),
+    /// A certificate for clients has become unusable since the settings were checked.
+    #[error(transparent)]
+    Certificate(#[from] tls::TlsError),
+    /// TLS cannot be spoken at all.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
     /// A file that the control port needs has become unusable since the settings were checked.
     #[error(transparent)]
     Secret(#[from] control::SecretError),
@@ -64,8 +71,8 @@ impl Error {
     /// 3: something to configure differently; 1: the system.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Bind(_) | Self::Scrape(_) | Self::Secret(_) => 3,
-            Self::System(_) => 1,
+            Self::Bind(_) | Self::Certificate(_) | Self::Scrape(_) | Self::Secret(_) => 3,
+            Self::System(_) | Self::Tls(_) => 1,
         }
     }
 }
@@ -109,7 +116,7 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
         .build()?;
     // Before anybody is told that gripd is there: from then on a signal ends it cleanly.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let shown = Arc::new(sockets.shown(&settings.control, loaded.in_image));
+    let shown = Arc::new(sockets.shown(&settings, loaded.in_image));
     shown.announce(settings.routes.welcome);
     for scrape in scrapes {
         tracing::info!("metrics: {}", scrape.place());
@@ -179,7 +186,7 @@ struct Core {
 }
 
 impl Core {
-    fn run(self, clients: Vec<StdListener>, control: Vec<control::Bound>) -> Result<(), Error> {
+    fn run(self, clients: Vec<Door>, control: Vec<Bound>) -> Result<(), Error> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -187,11 +194,7 @@ impl Core {
         runtime.block_on(local.run_until(self.serve(clients, control)))
     }
 
-    async fn serve(
-        mut self,
-        clients: Vec<StdListener>,
-        control: Vec<control::Bound>,
-    ) -> Result<(), Error> {
+    async fn serve(mut self, clients: Vec<Door>, control: Vec<Bound>) -> Result<(), Error> {
         let holder = Holder::new(&self.hub, self.index, bounds(&self.settings));
         let shard = tokio::task::spawn_local(Rc::clone(&holder).run());
         if self.index == 0 {
@@ -204,12 +207,12 @@ impl Core {
         }
         let front = Front::new(holds, tune_held, ConnectionIds::new(self.index));
         let mut accepting = Vec::new();
-        for listener in clients {
-            let listener = TcpListener::from_std(listener)?;
-            accepting.push(self.accept(listener, &front));
+        for Door { socket, manner } in clients {
+            let listener = Listener::new(socket)?;
+            accepting.push(self.accept(listener, manner, &front));
         }
         for socket in control {
-            let listener = control::Listener::new(socket)?;
+            let listener = Listener::new(socket)?;
             tokio::task::spawn_local(control::serve(listener, Arc::clone(&self.control)));
         }
         tokio::select! {
@@ -234,7 +237,7 @@ impl Core {
     }
 
     /// What holds of this core need.
-    fn holds(&self, holder: &Rc<Holder<TcpStream>>) -> hold::Context {
+    fn holds(&self, holder: &Rc<Holder<ClientSocket>>) -> hold::Context {
         let settings = Arc::clone(&self.settings);
         let (routes, common) = (Arc::clone(&self.routes), Arc::clone(&self.common));
         let forwarder = Rc::new(Forwarder::new(settings, routes, common, self.welcome()));
@@ -264,14 +267,32 @@ impl Core {
         Welcome::new(shown.client(), shown.control(), shown.curl(), publish)
     }
 
-    fn accept(&self, listener: TcpListener, front: &Rc<Front>) -> tokio::task::JoinHandle<()> {
+    fn accept(
+        &self,
+        listener: Listener,
+        manner: Manner,
+        front: &Rc<Front>,
+    ) -> tokio::task::JoinHandle<()> {
         let (front, open) = (Rc::clone(front), Arc::clone(&self.open));
         let settings = Arc::clone(&self.settings);
-        let on_client = move |socket: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit| {
-            if let Err(error) = listen::options::tune_client(&socket, &settings.timeouts) {
-                tracing::debug!(client.addr = %peer, %error, "cannot tune the socket");
+        let manner = Rc::new(manner);
+        let on_client = move |socket: ClientSocket, remote: Remote, place: OwnedSemaphorePermit| {
+            if remote != Remote::Unix
+                && let Err(error) = listen::options::tune_client(&socket, &settings.timeouts)
+            {
+                tracing::debug!(client.addr = %remote, %error, "cannot tune the socket");
             }
-            Rc::clone(&front).serve(socket, peer, (Open::new(&open), place));
+            let (front, ticket) = (Rc::clone(&front), (Open::new(&open), place));
+            if manner.is_plain() {
+                front.serve(Arrived::plain(socket, remote), ticket);
+                return;
+            }
+            let (manner, limit) = (Rc::clone(&manner), settings.timeouts.request_head);
+            tokio::task::spawn_local(async move {
+                if let Some(arrived) = manner.greet(socket, remote, limit).await {
+                    front.serve(arrived, ticket);
+                }
+            });
         };
         let (places, mut stop) = (Arc::clone(&self.places), self.stop.clone());
         let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
@@ -342,7 +363,7 @@ fn rules(grip: &Grip) -> Rules {
 }
 
 /// A held socket keeps little in the kernel. One that cannot be told so works all the same.
-fn tune_held(socket: &TcpStream) {
+fn tune_held(socket: &ClientSocket) {
     if let Err(error) = listen::options::tune_held(socket) {
         tracing::debug!(%error, "cannot tune a held socket");
     }

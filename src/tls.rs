@@ -1,7 +1,7 @@
 //! TLS with rustls and the one crypto provider of gripd (aws-lc-rs): a certificate with its key,
 //! read from files and read again when they change, and what a listener needs to speak with it.
 //!
-//! Which name a client asks for (SNI) does not matter here: one certificate for all.
+//! Clients get one by the name they ask for (SNI, [`Folder`]), publishers all the same one.
 
 use std::{
     fs,
@@ -22,9 +22,12 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+mod folder;
 pub mod probe;
 #[cfg(test)]
 mod tests;
+
+pub use folder::Folder;
 
 /// Why a certificate cannot be used. Never tells anything of the key.
 #[derive(Debug, thiserror::Error)]
@@ -143,16 +146,18 @@ impl ResolvesServerCert for Identity {
     }
 }
 
-/// What a listener that serves HTTP/1 with this identity needs: TLS 1.2 and 1.3.
+/// What a listener that serves HTTP/1 with these certificates needs: TLS 1.2 and 1.3, sessions that
+/// may be resumed (by tickets, so that nothing is kept for them).
 ///
 /// # Errors
-/// The library knows none of the two, which is a fault of how gripd was built.
-pub fn server(identity: Identity) -> Result<ServerConfig, rustls::Error> {
+/// The library lacks something, which is a fault of how gripd was built.
+pub fn server(certs: impl ResolvesServerCert + 'static) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(identity));
+        .with_cert_resolver(Arc::new(certs));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.ticketer = aws_lc_rs::Ticketer::new()?;
     Ok(config)
 }
 

@@ -204,10 +204,10 @@ fn pushpins_file_is_read() {
     ]);
     assert_eq!(
         answer.out,
-        "pushpin.conf:3:1: https_ports has no effect in gripd: gripd serves no TLS yet; let a TLS \
-         proxy in front send to listen.http (warning)\n\
-         pushpin.conf:7:1: push_in_spec: ZeroMQ is not served; publish over HTTP to the control \
+        "pushpin.conf:7:1: push_in_spec: ZeroMQ is not served; publish over HTTP to the control \
          port (control.http) (warning)\n\
+         pushpin.conf:3:1: tls.certs: runner/certs cannot be read: No such file or directory (os \
+         error 2) (warning)\n\
          OK: 1 route, 2 warnings; files read: pushpin.conf, routes\n"
     );
 }

@@ -87,6 +87,8 @@ threads = 3
 [listen]
 http = ["*:81", "127.0.0.1:82"]
 backlog = 7
+unix = ["unix:c.sock?mode=666"]
+proxy_protocol = ["127.0.0.1:82", "unix:c.sock"]
 [control]
 private_hosts = true
 http = [6000, 6001, "unix:s.sock?mode=600&user=1&group=g"]
@@ -206,7 +208,10 @@ handler_prefix = "b_"
         // And these want files that are sound.
         let files = ["tls_cert", "tls_key"];
         let control = hidden.into_iter().chain(files);
-        let mut expected: Vec<_> = control.map(|name| format!("control.{name}")).collect();
+        let mut expected = ["listen.https", "tls.cert", "tls.key", "tls.certs"]
+            .map(str::to_owned)
+            .to_vec();
+        expected.extend(control.map(|name| format!("control.{name}")));
         expected.push("grip.upstream_key".into());
         assert_eq!(left, expected);
         let [before, after] = [before, after].map(|examined| format!("{:?}", examined.settings));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Fault, RouteSource, Settings, Severity,
+    Fault, Listen, RouteSource, Settings, Severity,
     keys::{self, Key},
     value::{self, Value},
 };
@@ -197,6 +197,7 @@ impl Draft {
             self.fault_of("listen.http", message.into());
         }
         self.shift_control_port(config);
+        self.let_one_port_stand_for_all();
         self.choose_routes(routes);
         self.settings.routes.welcome =
             self.files.is_empty() && self.settings.routes == RouteSource::default();
@@ -220,6 +221,27 @@ impl Draft {
                 IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
                 IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
             });
+        }
+    }
+
+    /// Pushpin's `--port` stands in for all that its file says of ports.
+    fn let_one_port_stand_for_all(&mut self) {
+        if self.rank("listen.http") < Some(Rank::Flags) {
+            return;
+        }
+        let Listen { https, unix, .. } = &mut self.settings.listen;
+        let mut is_pushpins = |path: &str, key: &str| {
+            let is = self.named.get(path).is_some_and(|named| named.key == key);
+            if is {
+                self.named.remove(path);
+            }
+            is
+        };
+        if is_pushpins("listen.https", "https_ports") {
+            https.clear();
+        }
+        if is_pushpins("listen.unix", "local_ports") {
+            unix.clear();
         }
     }
 

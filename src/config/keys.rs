@@ -9,8 +9,8 @@ use ipnet::IpNet;
 
 use self::table::SECTIONS;
 use super::{
-    Control, ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol,
-    Settings,
+    Control, ForwardedFor, LogFormat, MetricsPort, OnOverflow, Proxied, Secret,
+    SetForwardedProtocol, Settings, UnixSocket,
 };
 
 /// One key of the tree.
@@ -57,6 +57,10 @@ pub(super) enum Slot {
     Networks(fn(&mut Settings) -> &mut Vec<IpNet>),
     /// Addresses and unix sockets of the control port. A bare port means loopback.
     Control(fn(&mut Settings) -> &mut Control),
+    /// Sockets in the file system.
+    Sockets(fn(&mut Settings) -> &mut Vec<UnixSocket>),
+    /// Of addresses and sockets in the file system some.
+    Proxied(fn(&mut Settings) -> &mut Proxied),
     /// Words, separated by commas.
     Words(fn(&mut Settings) -> &mut Vec<String>),
     /// Lines, separated by line ends.

@@ -250,6 +250,12 @@ impl<'e> Reader<'_, 'e> {
                 }
             }
             "port_offset" => self.port_offset(entry),
+            "https_ports" => {
+                self.set(path, value, entry);
+                if !value.is_empty() {
+                    self.set("tls.certs", "runner/certs", entry);
+                }
+            }
             "push_in_http_addr" => self.control_address(entry, entries),
             "push_in_http_port" => self.control_port(path, entry, entries),
             "x_forwarded_for" | "x_forwarded_for_trusted" => self.forwarded_for(path, entry),

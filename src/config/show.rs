@@ -11,7 +11,7 @@ use super::{
     ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
     keys::{self, Key, Slot},
     pushpin_conf,
-    value::{IPC, duration_text, size_text},
+    value::{IPC, UNIX, duration_text, size_text},
 };
 
 /// The value of a key, to be shown.
@@ -64,6 +64,14 @@ impl Key {
                 words.extend(control.unix.iter().map(ToString::to_string));
                 list(words)
             }
+            Slot::Sockets(at) => list(at(settings).iter().map(ToString::to_string).collect()),
+            Slot::Proxied(at) => {
+                let proxied = at(settings);
+                let mut words = addresses(&proxied.addresses, proxied.only_ports);
+                let unix = proxied.unix.iter();
+                words.extend(unix.map(|path| format!("{UNIX}{}", path.display())));
+                list(words)
+            }
             Slot::Words(at) => list(at(settings).clone()),
             Slot::Overflow(at) => quoted(at(settings).name()),
             Slot::Protocol(at) => quoted(match at(settings) {
@@ -99,7 +107,8 @@ impl Key {
             Slot::Format(_) => "`text` or `json`".into(),
             Slot::Addresses(..) => "list of addresses".into(),
             Slot::Networks(_) => "list of address ranges".into(),
-            Slot::Control(_) => "list of addresses and `unix:PATH`".into(),
+            Slot::Sockets(_) => "list of `unix:PATH`".into(),
+            Slot::Control(_) | Slot::Proxied(_) => "list of addresses and `unix:PATH`".into(),
             Slot::Words(_) => "list of words".into(),
             Slot::Lines(_) => "list of route lines".into(),
             Slot::Overflow(_) => OnOverflow::NAMES.map(|name| format!("`{name}`")).join(", "),
@@ -134,6 +143,12 @@ impl Settings {
                         make_absolute(&mut socket.path);
                     }
                 }
+                Slot::Sockets(at) => {
+                    for socket in at(&mut self) {
+                        make_absolute(&mut socket.path);
+                    }
+                }
+                Slot::Proxied(at) => at(&mut self).unix.iter_mut().for_each(make_absolute),
                 _ => {}
             }
         }

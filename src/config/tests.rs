@@ -296,7 +296,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
     assert_eq!(
         lines,
         [
-            "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], \
+            "gripd.toml:1:1: unknown key thread; allowed: threads and the sections [listen], [tls], \
              [control], [routes], [proxy], [grip], [limits], [timeouts], [websocket], [log], \
              [metrics]",
             "gripd.toml:2:1: unknown key port; did you mean http in [listen]?",
@@ -313,7 +313,7 @@ fn an_unknown_key_is_a_warning_and_an_error_for_check() {
              accept_pushpin_route, cdn_loop, ca_file",
             "gripd.toml:10:1: unknown key proxy.threads; did you mean threads, above the first \
              [section]?",
-            "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [control], [routes], \
+            "gripd.toml:11:2: unknown section [nope]; allowed: [listen], [tls], [control], [routes], \
              [proxy], [grip], [limits], [timeouts], [websocket], [log], [metrics]",
             "GRIPD_NOPE: no such setting; allowed: GRIPD_SECTION_KEY, as GRIPD_LOG_LEVEL for \
              log.level; `gripd example settings` lists all",

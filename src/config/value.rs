@@ -12,8 +12,8 @@ use std::{
 use ipnet::IpNet;
 
 use super::{
-    ForwardedFor, LogFormat, MetricsPort, OnOverflow, Secret, SetForwardedProtocol, Settings,
-    UnixSocket, keys::Slot,
+    ForwardedFor, LogFormat, MetricsPort, OnOverflow, Proxied, Secret, SetForwardedProtocol,
+    Settings, UnixSocket, keys::Slot,
 };
 
 /// What a source says about one key.
@@ -43,16 +43,26 @@ pub(super) fn store(
         }
         Slot::Networks(at) => *at(settings) = networks(&value.words())?,
         Slot::Control(at) => {
-            let is_unix = |word: &String| word.starts_with(UNIX);
-            let (unix, http): (Vec<_>, Vec<_>) = value.words().into_iter().partition(is_unix);
-            let unix = unix
-                .iter()
-                .map(|word| UnixSocket::parse(&word[UNIX.len()..], base));
-            let unix = unix.collect::<Result<_, _>>()?;
-            let (http, bare_ports) =
-                addresses(&http, true).map_err(|allowed| allowed + ", or unix:PATH")?;
+            let (http, bare_ports, unix) = places(value, true, base)?;
             let control = at(settings);
             (control.unix, control.http, control.http_is_default) = (unix, http, bare_ports);
+        }
+        Slot::Sockets(at) => {
+            // Pushpin has paths alone.
+            let path = |word: String| match word.strip_prefix(UNIX) {
+                Some(path) => path.to_owned(),
+                None if word.contains('/') => word,
+                None => String::new(),
+            };
+            *at(settings) = sockets(value.words().into_iter().map(path), base)?;
+        }
+        Slot::Proxied(at) => {
+            let (addresses, only_ports, unix) = places(value, false, base)?;
+            *at(settings) = Proxied {
+                addresses,
+                only_ports,
+                unix: unix.into_iter().map(|socket| socket.path).collect(),
+            };
         }
         Slot::Words(at) => *at(settings) = value.words(),
         Slot::Lines(at) => *at(settings) = value.lines(),
@@ -99,6 +109,8 @@ fn store_one(settings: &mut Settings, slot: Slot, text: &str, base: &Path) -> Re
         Slot::Addresses(..)
         | Slot::Networks(_)
         | Slot::Control(_)
+        | Slot::Sockets(_)
+        | Slot::Proxied(_)
         | Slot::Words(_)
         | Slot::Lines(_)
         | Slot::Forwarded(_) => {}
@@ -303,6 +315,23 @@ fn forwarded_for(words: &[String]) -> Result<ForwardedFor, String> {
     Ok(rule)
 }
 
+/// Addresses, whether only ports were named, and sockets in the file system.
+type Places = (Vec<SocketAddr>, bool, Vec<UnixSocket>);
+
+/// Reads a list of `[ADDR:]PORT` and `unix:PATH`.
+fn places(value: &Value, loopback: bool, base: &Path) -> Result<Places, String> {
+    let is_unix = |word: &String| word.starts_with(UNIX);
+    let (unix, http): (Vec<_>, Vec<_>) = value.words().into_iter().partition(is_unix);
+    let unix = sockets(unix.iter().map(|word| word[UNIX.len()..].to_owned()), base)?;
+    let (http, only_ports) =
+        addresses(&http, loopback).map_err(|allowed| allowed + ", or unix:PATH")?;
+    Ok((http, only_ports, unix))
+}
+
+fn sockets(paths: impl Iterator<Item = String>, base: &Path) -> Result<Vec<UnixSocket>, String> {
+    paths.map(|path| UnixSocket::parse(&path, base)).collect()
+}
+
 /// Reads a list of `[ADDR:]PORT`; also tells whether only ports were named.
 fn addresses(words: &[String], loopback: bool) -> Result<(Vec<SocketAddr>, bool), String> {
     let mut found = Vec::new();
@@ -339,7 +368,7 @@ fn host_and_port(word: &str) -> (&str, &str) {
 }
 
 /// What a socket in the file system begins with.
-const UNIX: &str = "unix:";
+pub(super) const UNIX: &str = "unix:";
 const FORWARDED_FOR: &str = "must be a list of truncate:N and append, or empty";
 const ADDRESS: &str = "must be PORT, ADDRESS:PORT or [IPV6]:PORT, such as 7999 or \
                        127.0.0.1:7999 (no name of a host, PORT from 0 to 65535)";

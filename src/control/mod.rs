@@ -31,13 +31,11 @@ use crate::{
     grip::{pace::Pace, signature::KeyError},
     http1::gate::Limits,
     hub::Hub,
+    socket::Listener,
     tls::{self, Identity, TlsError},
 };
 
-pub use self::{
-    listener::{Bound, Listener},
-    scrape::{Scrape, ScrapeError},
-};
+pub use self::scrape::{Scrape, ScrapeError};
 
 mod accept;
 mod answer;
@@ -160,7 +158,7 @@ const MAX_HEADERS: usize = 100;
 /// core that accepted it.
 pub async fn serve(listener: Listener, context: Arc<Context>) {
     loop {
-        let (stream, peer) = listener.accept().await;
+        let (stream, peer) = listener::accept(&listener).await;
         let Ok(slot) = Arc::clone(&context.slots).acquire_owned().await else {
             return;
         };

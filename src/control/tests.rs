@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     grip::instruct::Mode,
     hub::{Ask, Bounds, Framing, Held, Holder, Rules},
+    socket::ClientSocket,
 };
 
 /// The port under test.
@@ -627,8 +628,8 @@ fn connections_above_the_limit_wait() {
 
 /// A stream on channel `a`, and its client. What is published waits until its shard runs.
 struct Subscriber {
-    shard: Rc<Holder<TcpStream>>,
-    _held: Held<TcpStream>,
+    shard: Rc<Holder<ClientSocket>>,
+    _held: Held<ClientSocket>,
     client: Client,
 }
 
@@ -642,7 +643,7 @@ impl Subscriber {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (wire, _) = listener.accept().await.unwrap();
-        held.open(wire, None);
+        held.open(wire.into(), None);
         Self {
             shard,
             _held: held,

@@ -161,7 +161,7 @@ impl Desk {
             Ok(()) if matches!(*self.next.borrow(), Some(Next::Tunnel(_))) => Stage::Over,
             Ok(()) => Stage::Closed,
             Err(error) => {
-                tracing::debug!(client.addr = %self.peer.addr, %error, "connection ended");
+                tracing::debug!(client.addr = %self.peer.remote, %error, "connection ended");
                 Stage::Broken
             }
         }
@@ -190,7 +190,7 @@ impl Desk {
     fn tell(&self, end: End, bytes: Option<u64>) {
         let status = self.status.get();
         if let Some(story) = self.story.take() {
-            story.tell(self.peer.addr, end, Sent { status, bytes });
+            story.tell(self.peer.remote, end, Sent { status, bytes });
         }
     }
 

@@ -13,12 +13,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::http1::gate::{self, BodyScan, Fault};
+use crate::{
+    http1::gate::{self, BodyScan, Fault},
+    socket::ClientSocket,
+};
 
 /// What the adapter, the service and the driver of one exchange tell each other.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Signals {
 /// A client's socket behind the gate, for one request.
 #[derive(Debug)]
 pub(super) struct Gated {
-    socket: TcpStream,
+    socket: ClientSocket,
     /// Bytes read from the client and not yet handed over.
     early: BytesMut,
     /// What of the head is still to be handed over.
@@ -59,7 +59,7 @@ pub(super) struct Gated {
 impl Gated {
     /// `bytes`: the request's head; `early`: what came behind it.
     pub(super) fn new(
-        socket: TcpStream,
+        socket: ClientSocket,
         early: BytesMut,
         bytes: Bytes,
         head: &gate::Head,
@@ -80,7 +80,7 @@ impl Gated {
     }
 
     /// The socket, and what was read beyond the request.
-    pub(super) fn into_parts(self) -> (TcpStream, BytesMut) {
+    pub(super) fn into_parts(self) -> (ClientSocket, BytesMut) {
         (self.socket, self.early)
     }
 
@@ -194,7 +194,8 @@ impl AsyncWrite for Gated {
 
     /// hyper writes all it has before it flushes, so a flush after the last of the body says that
     /// the answer is out (with `pipeline_flush` off).
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(context))?;
         self.signals.flushed.set(self.signals.answered.get());
         Poll::Ready(Ok(()))
     }

@@ -19,10 +19,10 @@ mod service;
 mod story;
 mod tunnel;
 
-use std::{cell::Cell, fmt, future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc};
+use std::{cell::Cell, fmt, future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use bytes::BytesMut;
-use tokio::{net::TcpStream, sync::Notify, task::spawn_local};
+use tokio::{sync::Notify, task::spawn_local};
 
 pub use self::service::socket_headers;
 use self::{exchange::Exchange, request::Arrival};
@@ -31,6 +31,7 @@ use crate::{
     grip::connection::{ConnectionId, ConnectionIds},
     hold::{self, Outcome, Paused, Session},
     http1::gate,
+    socket::{ClientSocket, Remote},
     telemetry::counters::Family,
 };
 
@@ -41,7 +42,7 @@ pub struct Front {
     context: hold::Context,
     ids: ConnectionIds,
     /// Tunes a socket that is going to be held.
-    tune_held: fn(&TcpStream),
+    tune_held: fn(&ClientSocket),
     drain: Drain,
 }
 
@@ -55,7 +56,7 @@ struct Drain {
 /// A client connection between two requests.
 #[derive(Debug)]
 struct Line {
-    socket: TcpStream,
+    socket: ClientSocket,
     /// Bytes read ahead: the beginning of the next request.
     early: BytesMut,
     /// No request has come on it yet.
@@ -65,8 +66,23 @@ struct Line {
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug)]
 struct Peer {
-    addr: SocketAddr,
+    remote: Remote,
+    /// It came over TLS.
+    secure: bool,
     id: ConnectionId,
+}
+
+/// A connection that has just come.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The connection.
+    pub socket: ClientSocket,
+    /// What was read of it already.
+    pub early: BytesMut,
+    /// Who is at its end.
+    pub remote: Remote,
+    /// It came over TLS.
+    pub secure: bool,
 }
 
 /// What becomes of a connection after a request.
@@ -91,9 +107,25 @@ pub fn gate_limits(limits: &Limits) -> gate::Limits {
     }
 }
 
+impl Arrived {
+    /// One of which nothing was read.
+    pub fn plain(socket: ClientSocket, remote: Remote) -> Self {
+        Self {
+            socket,
+            early: BytesMut::new(),
+            remote,
+            secure: false,
+        }
+    }
+}
+
 impl Front {
     /// The front of one thread.
-    pub fn new(context: hold::Context, tune_held: fn(&TcpStream), ids: ConnectionIds) -> Rc<Self> {
+    pub fn new(
+        context: hold::Context,
+        tune_held: fn(&ClientSocket),
+        ids: ConnectionIds,
+    ) -> Rc<Self> {
         let settings = Arc::clone(&context.settings);
         Rc::new(Self {
             limits: gate_limits(&settings.limits),
@@ -109,19 +141,20 @@ impl Front {
     ///
     /// Busy and parked it has a task each, since a task keeps the size of the largest thing that was
     /// ever done in it. Ending the runtime's local set closes it and cancels what is under way.
-    pub fn serve(
-        self: Rc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        ticket: impl Sized + 'static,
-    ) {
+    pub fn serve(self: Rc<Self>, arrived: Arrived, ticket: impl Sized + 'static) {
+        let Arrived {
+            socket,
+            early,
+            remote,
+            secure,
+        } = arrived;
         let id = self.ids.next();
         let line = Line {
             socket,
-            early: BytesMut::new(),
+            early,
             is_new: true,
         };
-        self.attend(line, Peer { addr: peer, id }, None, ticket);
+        self.attend(line, Peer { remote, secure, id }, None, ticket);
     }
 
     /// Answers requests, in a task of its own.
@@ -138,7 +171,7 @@ impl Front {
                 Turn::Held(session) => drop(spawn_local(self.keep(session, peer, ticket))),
                 Turn::Socket(parked) => {
                     spawn_local(async move {
-                        parked.run(&self.context, &peer.addr).await;
+                        parked.run(&self.context, &peer.remote).await;
                         drop(ticket);
                     });
                 }
@@ -157,7 +190,7 @@ impl Front {
         mut paused: Option<Paused>,
     ) -> Turn {
         // Boxed, each for itself, so that an idle connection has not the size of a busy one.
-        while let Some(head) = Box::pin(self.admit(&mut line, peer.addr)).await {
+        while let Some(head) = Box::pin(self.admit(&mut line, peer.remote)).await {
             let exchange = Exchange::new(self, line, &head, peer, paused.take());
             match Box::pin(exchange.run()).await {
                 Turn::Next(next) => line = next,
@@ -169,7 +202,7 @@ impl Front {
 
     /// Keeps a parked connection, and goes on with it when its hold is over.
     async fn keep(self: Rc<Self>, session: Session, peer: Peer, ticket: impl Sized + 'static) {
-        let (socket, early, paused) = match session.run(&self.context, &peer.addr).await {
+        let (socket, early, paused) = match session.run(&self.context, &peer.remote).await {
             Outcome::Over => return,
             Outcome::Next(socket, early) => (socket, early, None),
             Outcome::Retry(retry) => (retry.socket, retry.bytes, Some(retry.paused)),
@@ -193,7 +226,7 @@ impl Front {
     }
 
     /// Waits for a request; `None` when none comes, or one that is refused.
-    async fn admit(&self, line: &mut Line, peer: SocketAddr) -> Option<gate::Head> {
+    async fn admit(&self, line: &mut Line, peer: Remote) -> Option<gate::Head> {
         match self.arrival(line).await {
             Arrival::Gone => None,
             Arrival::Fault(fault) => {

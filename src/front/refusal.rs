@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     time::timeout,
 };
 
@@ -18,6 +17,7 @@ use crate::{
         answer::{Answer, Connection, Framing},
         gate::{Fault, Version},
     },
+    socket::ClientSocket,
 };
 
 /// The head and body of a refusal, for hyper to write.
@@ -33,7 +33,7 @@ pub(super) fn response(status: u16, sentence: &str) -> Response<Bytes> {
 }
 
 /// Answers a request that did not pass the gate, and closes.
-pub(super) async fn write(socket: &mut TcpStream, fault: &Fault) {
+pub(super) async fn write(socket: &mut ClientSocket, fault: &Fault) {
     let body = format!("{fault}\n");
     let code = fault.status();
     let mut out = Vec::with_capacity(256 + body.len());
@@ -57,7 +57,7 @@ pub(super) async fn write(socket: &mut TcpStream, fault: &Fault) {
 /// Closes a connection. While the client may still be sending (`unread`), what it sends is
 /// discarded for a while: closing over unread bytes resets the connection, and a reset destroys
 /// the answer before it is read.
-pub(super) async fn close(socket: &mut TcpStream, unread: bool) {
+pub(super) async fn close(socket: &mut ClientSocket, unread: bool) {
     if socket.shutdown().await.is_err() || !unread {
         return;
     }

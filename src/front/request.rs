@@ -1,6 +1,6 @@
 //! Waiting for a request: the bytes of its head, behind two separate times.
 
-use std::{io, time::Duration};
+use std::{future::poll_fn, io, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
@@ -54,7 +54,7 @@ impl Front {
                 deadline = deadline.min(Instant::now() + wait);
             }
             let readable = tokio::select! {
-                readable = line.socket.readable() => readable.is_ok(),
+                readable = poll_fn(|cx| line.socket.poll_read_ready(cx)) => readable.is_ok(),
                 () = stopping => continue,
                 () = sleep_until(deadline) => false,
             };
@@ -75,8 +75,11 @@ impl Front {
 }
 
 fn read_now(line: &mut Line) -> io::Result<usize> {
-    line.early.reserve(READ);
-    line.socket.try_read_buf(&mut line.early)
+    let before = line.early.len();
+    line.early.resize(before + READ, 0);
+    let read = line.socket.try_read(&mut line.early[before..]);
+    line.early.truncate(before + *read.as_ref().unwrap_or(&0));
+    read
 }
 
 async fn read(line: &mut Line) -> io::Result<usize> {

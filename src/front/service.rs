@@ -72,8 +72,8 @@ async fn respond(
     let is_head = head.method == Method::HEAD;
     let paused = desk.paused.take();
     let client = forward::Client {
-        addr: Some(desk.peer.addr.ip()),
-        secure: false,
+        addr: desk.peer.remote.ip(),
+        secure: desk.peer.secure,
         last: paused.as_ref().map_or(&[], |paused| &paused.last),
         connection: Some(desk.peer.id),
         events: None,
@@ -216,7 +216,8 @@ fn client<'c>(
         home: answer.home(),
         debug: answer.debug,
         connection: desk.peer.id,
-        addr: Some(desk.peer.addr.ip()),
+        addr: desk.peer.remote.ip(),
+        secure: desk.peer.secure,
         from,
         request: &desk.head,
         body: &[],
@@ -304,7 +305,8 @@ async fn settle(
         home,
         debug,
         connection: desk.peer.id,
-        addr: Some(desk.peer.addr.ip()),
+        addr: desk.peer.remote.ip(),
+        secure: desk.peer.secure,
         from,
         request: &desk.head,
         body: &upload.kept().unwrap_or_default(),

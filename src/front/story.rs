@@ -1,11 +1,7 @@
 //! The line that the log has of each request (`log.access`), at the level of its route
 //! (`log_level`). When nobody wants it, nothing is kept or formatted for it.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use http::{HeaderMap, header, request};
 use tracing::Level;
@@ -14,6 +10,7 @@ use super::Front;
 use crate::{
     forward::{self, Asked, Route, Way, cut, show_backend, show_route},
     http1::gate::Fault,
+    socket::Remote,
     telemetry::access::{is_wanted, level, write_line},
 };
 
@@ -79,7 +76,7 @@ impl Story {
     }
 
     /// Writes the line.
-    pub(super) fn tell(&self, peer: SocketAddr, end: End, sent: Sent) {
+    pub(super) fn tell(&self, peer: Remote, end: End, sent: Sent) {
         let what = match end {
             End::Answered => "request finished",
             End::Broken => "request broken off",
@@ -126,7 +123,7 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Tells of a request that did not pass the gate.
-pub(super) fn refused(front: &Front, peer: SocketAddr, fault: &Fault) {
+pub(super) fn refused(front: &Front, peer: Remote, fault: &Fault) {
     if front.settings.log.access && is_wanted(Level::INFO) {
         write_line!(
             Level::INFO,

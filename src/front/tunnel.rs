@@ -7,10 +7,11 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
     sync::Notify,
     time::Instant,
 };
+
+use crate::socket::ClientSocket;
 
 /// A backend that has agreed to leave HTTP.
 pub(super) struct Tunnel {
@@ -23,7 +24,7 @@ pub(super) struct Tunnel {
 
 impl Tunnel {
     /// Carries bytes until the end. `early`: what the client sent ahead.
-    pub(super) async fn run(self, client: TcpStream, early: &[u8]) {
+    pub(super) async fn run(self, client: ClientSocket, early: &[u8]) {
         let Self {
             upgrade,
             idle,
@@ -50,7 +51,7 @@ enum End {
 }
 
 async fn connect(
-    mut client: TcpStream,
+    client: ClientSocket,
     early: &[u8],
     backend: impl AsyncRead + AsyncWrite,
     idle: Duration,
@@ -59,7 +60,7 @@ async fn connect(
     if to_backend.write_all(early).await.is_err() {
         return End::Sides;
     }
-    let (mut from_client, mut to_client) = client.split();
+    let (mut from_client, mut to_client) = tokio::io::split(client);
     // Silence counts when both directions are silent.
     let spoke = Cell::new(Instant::now());
     // One side may end before the other has said its last word (or before the last word is read),

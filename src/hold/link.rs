@@ -17,8 +17,8 @@ use crate::{
     forward::{Body, Fetch, Fetched, Home, Location, Priority},
     grip::instruct::{Instruct, Mode, Response},
     hub::{Held, Why},
+    socket::ClientSocket,
 };
-use tokio::net::TcpStream;
 
 /// What a stream with a next link keeps.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Follower {
     /// May be dropped when the client has left.
     pub(super) async fn follow(
         &mut self,
-        held: &Held<TcpStream>,
+        held: &Held<ClientSocket>,
         context: &Context,
         why: Why,
     ) -> Followed {
@@ -129,7 +129,7 @@ impl Follower {
     /// One request, and what its answer says.
     async fn step(
         &mut self,
-        held: &Held<TcpStream>,
+        held: &Held<ClientSocket>,
         context: &Context,
         priority: Priority,
     ) -> Step {
@@ -175,7 +175,7 @@ impl Follower {
         &mut self,
         instruct: &Instruct,
         empty: bool,
-        held: &Held<TcpStream>,
+        held: &Held<ClientSocket>,
         context: &Context,
     ) -> Step {
         let next = match &instruct.links.next {
@@ -242,7 +242,7 @@ enum Streamed {
 }
 
 /// Appends a body as it comes, no faster than the client takes it.
-async fn stream(held: &Held<TcpStream>, mut body: Body, context: &Context) -> Streamed {
+async fn stream(held: &Held<ClientSocket>, mut body: Body, context: &Context) -> Streamed {
     let mut sent = false;
     while let Some(frame) = body.frame().await {
         match frame.map(http_body::Frame::into_data) {
@@ -262,7 +262,7 @@ async fn stream(held: &Held<TcpStream>, mut body: Body, context: &Context) -> St
 }
 
 /// Appends bytes, and waits until the client has taken most of what waits for it.
-async fn append(held: &Held<TcpStream>, bytes: &Bytes, context: &Context) {
+async fn append(held: &Held<ClientSocket>, bytes: &Bytes, context: &Context) {
     held.append(bytes);
     let limit = context.settings.limits.connection_buffer / 2;
     poll_fn(|cx| held.poll_room(limit, cx)).await;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::io::AsyncWriteExt;
 
 use super::{
     answer, dress, early::Early, gone::Gone, packed::Packed, request, session::Outcome,
@@ -18,6 +18,7 @@ use crate::{
     grip::{format::ResponseFormat, instruct::Response},
     http1::gate::Version,
     hub::{Event, Prepared},
+    socket::ClientSocket,
     telemetry::limit::Every,
 };
 
@@ -101,7 +102,7 @@ impl LongPoll {
     pub(super) async fn finish(
         &self,
         answer: &[u8],
-        mut socket: TcpStream,
+        mut socket: ClientSocket,
         Early(early): Early,
     ) -> Outcome {
         match write_all(&mut socket, answer, STALLED).await {
@@ -112,7 +113,11 @@ impl LongPoll {
 }
 
 /// Writes everything; an error when the peer takes nothing for `stalled`.
-async fn write_all(socket: &mut TcpStream, mut bytes: &[u8], stalled: Duration) -> io::Result<()> {
+async fn write_all(
+    socket: &mut ClientSocket,
+    mut bytes: &[u8],
+    stalled: Duration,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = tokio::time::timeout(stalled, socket.write(bytes)).await??;
         if written == 0 {

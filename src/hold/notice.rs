@@ -2,7 +2,7 @@
 //! (`log.access`), and, at the level `debug`, each hold's beginning.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     num::NonZeroU64,
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use super::start::{Client, Context};
 use crate::{
     forward::{Route, show_backend, show_route},
     grip::instruct::{Instruct, InstructWarning, Mode},
+    socket::Remote,
     telemetry::{
         access::{is_wanted, level, write_line},
         limit::Each,
@@ -111,7 +112,7 @@ pub(super) struct Told {
 /// What the line tells beside that.
 #[derive(Debug)]
 pub(super) struct End<'a> {
-    pub(super) peer: &'a SocketAddr,
+    pub(super) peer: &'a Remote,
     pub(super) mode: Mode,
     pub(super) route: &'a Route,
     /// Index of the target that answered.

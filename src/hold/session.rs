@@ -3,7 +3,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    net::SocketAddr,
     pin::pin,
     sync::Arc,
     task::{Context as TaskContext, Poll},
@@ -11,7 +10,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::{
     ask,
@@ -28,13 +26,14 @@ use crate::{
     forward::{Permit, Priority, Route},
     grip::instruct::{Instruct, Mode, Response},
     hub::{Event, Held, Why},
+    socket::{ClientSocket, Remote},
     telemetry::{counters::Family, limit::Every},
 };
 
 /// A parked request.
 #[derive(Debug)]
 pub struct Session {
-    held: Held<TcpStream>,
+    held: Held<ClientSocket>,
     ending: Ending,
     early: Early,
     told: Option<Told>,
@@ -44,7 +43,7 @@ pub struct Session {
 #[derive(Debug)]
 pub enum Outcome {
     /// It is ready for the next request, of which these bytes are there already.
-    Next(TcpStream, Vec<u8>),
+    Next(ClientSocket, Vec<u8>),
     /// It is over.
     Over,
     /// Its request is to be made again.
@@ -55,7 +54,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Retry {
     /// The client's connection.
-    pub socket: TcpStream,
+    pub socket: ClientSocket,
     /// The bytes of the whole request, as if it had just come, and what the client sent ahead.
     pub bytes: Vec<u8>,
     /// The hold, which goes on with the answer's instruct.
@@ -65,7 +64,7 @@ pub struct Retry {
 /// A hold that waits for what its backend says. Dropping it ends it.
 #[derive(Debug)]
 pub struct Paused {
-    pub(super) held: Held<TcpStream>,
+    pub(super) held: Held<ClientSocket>,
     pub(super) gone: Option<Gone>,
     /// The newest id of each channel, for `Grip-Last`.
     pub last: Vec<(String, String)>,
@@ -192,7 +191,7 @@ impl Ending {
 
 impl Session {
     /// Parks a request: its socket goes to the shard, and the opening of a stream with it.
-    pub fn park(mut start: Start, socket: TcpStream, early: Early) -> Self {
+    pub fn park(mut start: Start, socket: ClientSocket, early: Early) -> Self {
         let opening = start.opening();
         start.held.open(socket, opening);
         Self {
@@ -208,7 +207,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// Dropping it lets the request go and closes its connection.
-    pub async fn run(mut self, context: &Context, peer: &SocketAddr) -> Outcome {
+    pub async fn run(mut self, context: &Context, peer: &Remote) -> Outcome {
         let limit = context.settings.limits.early_bytes;
         // Boxed, each for itself: a parked request that asks nothing is not to have their size.
         if self.follows_at_once() {
@@ -305,7 +304,7 @@ impl Session {
     }
 
     /// Makes of the connection what it becomes, and tells of the end.
-    async fn leave(self, turn: Turn, context: &Context, peer: &SocketAddr) -> Outcome {
+    async fn leave(self, turn: Turn, context: &Context, peer: &Remote) -> Outcome {
         let Self {
             held,
             ending,
@@ -341,7 +340,7 @@ impl Session {
 
 /// Does what an event wants to be done last. `end`: completed by what a long-poll is answered.
 async fn last(
-    held: Held<TcpStream>,
+    held: Held<ClientSocket>,
     ending: Ending,
     early: Early,
     event: Event,
@@ -375,7 +374,7 @@ async fn last(
 
 /// Ready with the shard's word, or when the client has gone or sends too much.
 fn poll(
-    held: &Held<TcpStream>,
+    held: &Held<ClientSocket>,
     early: &mut Early,
     limit: usize,
     context: &mut TaskContext<'_>,
@@ -390,7 +389,7 @@ fn poll(
 
 /// Does something for a paused hold, unless that is over first.
 async fn during<T>(
-    held: &Held<TcpStream>,
+    held: &Held<ClientSocket>,
     early: &mut Early,
     limit: usize,
     work: impl Future<Output = T>,
@@ -406,7 +405,7 @@ async fn during<T>(
 }
 
 /// Ends a stream that cannot go on.
-fn fail(held: &Held<TcpStream>, text: &str, debug: bool) {
+fn fail(held: &Held<ClientSocket>, text: &str, debug: bool) {
     if let Some(left_out) = FAILED.hit(Instant::now()) {
         let left_out = (left_out > 0).then_some(left_out);
         tracing::warn!(left_out, "stream ended: {text}");
@@ -418,7 +417,7 @@ fn fail(held: &Held<TcpStream>, text: &str, debug: bool) {
 }
 
 fn retry(
-    held: Held<TcpStream>,
+    held: Held<ClientSocket>,
     ending: Ending,
     Early(early): &Early,
     permit: Option<Permit>,

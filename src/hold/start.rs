@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::{
     answer, dress,
@@ -30,6 +29,7 @@ use crate::{
     },
     http1::gate::Version,
     hub::{Framing, Held, Holder},
+    socket::ClientSocket,
     telemetry::limit::Every,
 };
 
@@ -37,7 +37,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Context {
     /// The thread's shard.
-    pub holder: Rc<Holder<TcpStream>>,
+    pub holder: Rc<Holder<ClientSocket>>,
     /// The settings in force.
     pub settings: Arc<Settings>,
     /// What was said already.
@@ -50,6 +50,10 @@ pub struct Context {
 
 /// What a hold needs to know of the client's request.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of one request"
+)]
 pub struct Client<'a> {
     /// The request's version: decides the framing.
     pub version: Version,
@@ -71,6 +75,8 @@ pub struct Client<'a> {
     pub connection: ConnectionId,
     /// Its address.
     pub addr: Option<IpAddr>,
+    /// It came over TLS.
+    pub secure: bool,
     /// The client that other proxies name, if the log tells of it.
     pub from: Option<IpAddr>,
     /// The request's head, as it came.
@@ -91,7 +97,7 @@ pub enum Begun {
 /// A subscribed request whose connection is still in front.
 #[derive(Debug)]
 pub struct Start {
-    pub(super) held: Held<TcpStream>,
+    pub(super) held: Held<ClientSocket>,
     pub(super) ending: Ending,
     pub(super) told: Option<Told>,
     /// A stream's response; its body is what is sent first.

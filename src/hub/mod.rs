@@ -14,8 +14,8 @@ mod outlet;
 mod piece;
 mod prepared;
 mod shard;
+mod socket;
 mod subscriber;
-mod tcp;
 mod unheard;
 mod wheel;
 

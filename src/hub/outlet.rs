@@ -7,7 +7,6 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
-    net::SocketAddr,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -19,6 +18,7 @@ use super::{
     piece::{Framing, Piece},
     prepared::Prepared,
 };
+use crate::socket::Remote;
 
 /// A held connection's socket, used without waiting.
 pub trait Wire {
@@ -33,6 +33,14 @@ pub trait Wire {
     /// # Errors
     /// As [`Wire::try_write`].
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Brings out what was written and waits inside it, where there is such a thing (TLS).
+    ///
+    /// # Errors
+    /// `WouldBlock` while some of it is left; anything else: the connection is broken.
+    fn try_flush(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Reads what is there now; 0: the peer has ended its side.
     ///
@@ -53,7 +61,7 @@ pub trait Wire {
     fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Who is at the other end, for the log.
-    fn peer(&self) -> Option<SocketAddr>;
+    fn remote(&self) -> Option<Remote>;
 }
 
 /// What was left out of a channel.
@@ -103,6 +111,8 @@ struct Backlog {
     written: u64,
     /// Somebody looks whether more gets out.
     watched: bool,
+    /// The body's last piece has been written; the wire has still to be flushed.
+    ended: bool,
 }
 
 impl<W: Wire> Outlet<W> {
@@ -179,10 +189,15 @@ impl<W: Wire> Outlet<W> {
         };
         self.sent += written as u64;
         if written == bytes.len() {
-            return if piece.last {
-                Written::Last
-            } else {
-                Written::All
+            return match wire.try_flush() {
+                Ok(()) if piece.last => Written::Last,
+                Ok(()) => Written::All,
+                Err(error) if is_full(&error) => {
+                    self.backlog.get_or_insert_default().ended = piece.last;
+                    self.blocked = true;
+                    Written::Blocked
+                }
+                Err(_) => Written::Broken,
             };
         }
         self.queue(piece);

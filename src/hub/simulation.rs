@@ -9,7 +9,6 @@ mod recovery;
 use std::{
     cell::RefCell,
     io::{self, IoSlice},
-    net::SocketAddr,
     rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -435,7 +434,7 @@ impl Wire for PipeEnd {
         Poll::Pending
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
+    fn remote(&self) -> Option<crate::socket::Remote> {
         None
     }
 }

@@ -5,7 +5,6 @@
 use std::{
     cell::RefCell,
     io::{self, IoSlice},
-    net::SocketAddr,
     rc::Rc,
     sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll},
@@ -143,7 +142,7 @@ impl Wire for Sink {
         Poll::Pending
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
+    fn remote(&self) -> Option<crate::socket::Remote> {
         None
     }
 }

@@ -428,8 +428,8 @@ fn the_loop_wakes_for_a_client_that_stalls_at_once() {
 /// A call around a stream's body is a matter of its framing, for which there is room anyway.
 #[test]
 fn a_subscriber_has_no_room_for_what_few_use() {
-    let size = size_of::<super::subscriber::Subscriber<tokio::net::TcpStream>>();
-    assert!(size <= 200, "{size}");
+    let size = size_of::<super::subscriber::Subscriber<crate::socket::ClientSocket>>();
+    assert!(size <= 208, "{size}");
 }
 
 /// However many streams have a call of their own: an item's form inside it is encoded once.

@@ -4,17 +4,17 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
     sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::{Instant, sleep},
 };
+
+use crate::socket::{ClientSocket, Listener, Remote};
 
 /// Accepts until `stop`, then empties the listener's queue: whoever is in it has a connection as
 /// far as the kernel told, and would lose its request when the listener is closed.
@@ -30,9 +30,9 @@ use tokio::{
 /// above all when the process has no file left, it warns, at most once in ten seconds, and tries
 /// again after 50 ms, then ever later up to a second: connections that end make room.
 pub async fn accept_loop(
-    listener: TcpListener,
+    listener: Listener,
     places: Arc<Semaphore>,
-    on: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
+    on: impl Fn(ClientSocket, Remote, OwnedSemaphorePermit),
     stop: impl Future<Output = ()>,
 ) {
     tokio::select! {
@@ -47,7 +47,7 @@ pub async fn accept_loop(
 }
 
 /// Takes a connection that is there already.
-async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+async fn waiting(listener: &Listener) -> Option<(ClientSocket, Remote)> {
     // Once more after the runtime has asked the kernel what is new.
     for _ in 0..2 {
         let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
@@ -63,14 +63,14 @@ async fn waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
 /// What connections come from: the listener, or in tests a script.
 trait Incoming {
     type Connection;
-    async fn accept(&self) -> io::Result<(Self::Connection, SocketAddr)>;
+    async fn accept(&self) -> io::Result<(Self::Connection, Remote)>;
 }
 
-impl Incoming for TcpListener {
-    type Connection = TcpStream;
+impl Incoming for Listener {
+    type Connection = ClientSocket;
 
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        Self::accept(self).await
+    async fn accept(&self) -> io::Result<(ClientSocket, Remote)> {
+        poll_fn(|cx| self.poll_accept(cx)).await
     }
 }
 
@@ -78,7 +78,7 @@ impl Incoming for TcpListener {
 async fn run<I: Incoming>(
     incoming: &I,
     places: &Arc<Semaphore>,
-    on: &impl Fn(I::Connection, SocketAddr, OwnedSemaphorePermit),
+    on: &impl Fn(I::Connection, Remote, OwnedSemaphorePermit),
 ) {
     let mut trouble = Trouble::default();
     loop {
@@ -175,7 +175,10 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 mod tests {
     use std::cell::{Cell, RefCell};
 
-    use tokio::io::AsyncReadExt;
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -199,13 +202,13 @@ mod tests {
     impl Incoming for Script {
         type Connection = u32;
 
-        async fn accept(&self) -> io::Result<(u32, SocketAddr)> {
+        async fn accept(&self) -> io::Result<(u32, Remote)> {
             let next = self.answers.borrow_mut().pop();
             let Some(next) = next else {
                 self.done.add_permits(1);
                 return std::future::pending().await;
             };
-            next.map(|number| (number, SocketAddr::from(([127, 0, 0, 1], 1))))
+            next.map(|number| (number, Remote::Unix))
         }
     }
 
@@ -297,6 +300,7 @@ mod tests {
             count.set(count.get() + 1);
             arrived.add_permits(1);
         };
+        let listener = Listener::Tcp(listener);
         let loops = accept_loop(listener, Arc::clone(&places), on, std::future::pending());
         let story = async {
             let mut first = TcpStream::connect(address).await.unwrap();

@@ -1,20 +1,32 @@
 //! The sockets gripd listens on, and how it tells people where they are.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{net::SocketAddr, sync::Arc};
 
-use super::Error;
+use rustls::ServerConfig;
+
+use super::{
+    Error,
+    activation::{self, Handed},
+};
 use crate::{
     config::{Control, Settings},
-    control::Bound,
-    listen,
+    listen::{greet::Manner, tcp, unix},
+    socket::Bound,
+    tls::{self, Folder, Identity},
 };
 
 /// Bound sockets, by core.
 pub(super) struct Sockets {
-    clients: Vec<Vec<TcpListener>>,
+    clients: Vec<Vec<Door>>,
     control: Vec<Vec<Bound>>,
     /// Those of the control port in the file system.
-    files: Vec<listen::unix::File>,
+    files: Vec<unix::File>,
+}
+
+/// A socket for clients, and how connections begin there.
+pub(super) struct Door {
+    pub(super) socket: Bound,
+    pub(super) manner: Manner,
 }
 
 /// The bound addresses as URLs a person can open, each once, in the order of the settings.
@@ -33,57 +45,135 @@ pub(super) struct Shown {
 }
 
 impl Sockets {
-    /// Binds every address, once for each core.
+    /// Binds every address, once for each core. Sockets that systemd hands over stand in for those
+    /// of `listen.http`, and those that it calls `control` for those of `control.http`.
     pub(super) fn bind(settings: &Settings, copies: usize) -> Result<Self, Error> {
         let (listen, control) = (&settings.listen, &settings.control);
-        let backlog = listen.backlog;
-        let clients = listen::tcp::bind(
-            &listen.http,
-            copies,
-            backlog,
-            listen.http_is_default,
-            "--port (listen.http)",
-        )?;
-        let by_address = listen::tcp::bind(
-            &control.http,
-            copies,
-            backlog,
-            control.http_is_default,
-            CONTROL,
-        )?;
         let mut sockets = Self {
-            clients,
-            control: by_address
-                .into_iter()
-                .map(|set| set.into_iter().map(Bound::Tcp).collect())
-                .collect(),
+            clients: (0..copies).map(|_| Vec::new()).collect(),
+            control: (0..copies).map(|_| Vec::new()).collect(),
             files: Vec::new(),
         };
-        for socket in &control.unix {
-            let (listener, file) = listen::unix::bind(socket, backlog, CONTROL)?;
-            sockets.files.push(file);
-            // All cores accept from the one queue there is.
-            for set in &mut sockets.control {
-                set.push(Bound::Unix(listener.try_clone()?));
+        let Handed {
+            clients,
+            control: publishers,
+        } = activation::take()?;
+        if clients.is_empty() {
+            sockets.bind_clients(settings, copies, false)?;
+        }
+        if publishers.is_empty() {
+            let (backlog, may_lack) = (listen.backlog, control.http_is_default);
+            let sets = tcp::bind(&control.http, copies, backlog, may_lack, CONTROL)?;
+            for (core, set) in sockets.control.iter_mut().zip(sets) {
+                core.extend(set.into_iter().map(Bound::Tcp));
             }
+        }
+        sockets.bind_clients(settings, copies, true)?;
+        for (socket, encrypted) in clients {
+            let manner = Manner {
+                proxied: false,
+                tls: tls(settings, encrypted, socket.address())?,
+            };
+            sockets.share_client(&socket, &manner)?;
+        }
+        for socket in publishers {
+            sockets.share_control(&socket)?;
+        }
+        for socket in &listen.unix {
+            let (listener, file) = unix::bind(socket, listen.backlog, "listen.unix")?;
+            sockets.files.push(file);
+            let manner = Manner {
+                proxied: listen.proxy_protocol.unix.contains(&socket.path),
+                tls: None,
+            };
+            sockets.share_client(&Bound::Unix(listener), &manner)?;
+        }
+        for socket in &control.unix {
+            let (listener, file) = unix::bind(socket, listen.backlog, CONTROL)?;
+            sockets.files.push(file);
+            sockets.share_control(&Bound::Unix(listener))?;
         }
         Ok(sockets)
     }
 
+    /// Binds `listen.https` (`encrypted`) or `listen.http`.
+    fn bind_clients(
+        &mut self,
+        settings: &Settings,
+        copies: usize,
+        encrypted: bool,
+    ) -> Result<(), Error> {
+        let listen = &settings.listen;
+        let (all, may_lack, flag) = if encrypted {
+            (&listen.https, listen.https_is_default, "listen.https")
+        } else {
+            (&listen.http, listen.http_is_default, "--port (listen.http)")
+        };
+        for proxied in [false, true] {
+            let is_meant = |address: &&SocketAddr| {
+                listen.proxy_protocol.addresses.contains(address) == proxied
+            };
+            let addresses: Vec<_> = all.iter().filter(is_meant).copied().collect();
+            let sets = tcp::bind(&addresses, copies, listen.backlog, may_lack, flag)?;
+            let first = sets.first().into_iter().flatten();
+            let manners = first.map(|socket| {
+                let tls = tls(settings, encrypted, socket.local_addr().ok())?;
+                Ok::<_, Error>(Manner { proxied, tls })
+            });
+            let manners = manners.collect::<Result<Vec<_>, _>>()?;
+            for (core, set) in self.clients.iter_mut().zip(sets) {
+                let doors = set.into_iter().zip(&manners).map(|(socket, manner)| Door {
+                    socket: Bound::Tcp(socket),
+                    manner: manner.clone(),
+                });
+                core.extend(doors);
+            }
+        }
+        Ok(())
+    }
+
+    /// All cores accept from the one queue that such a socket has.
+    fn share_client(&mut self, socket: &Bound, manner: &Manner) -> Result<(), Error> {
+        for core in &mut self.clients {
+            core.push(Door {
+                socket: socket.try_clone()?,
+                manner: manner.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The same of the control port.
+    fn share_control(&mut self, socket: &Bound) -> Result<(), Error> {
+        for core in &mut self.control {
+            core.push(socket.try_clone()?);
+        }
+        Ok(())
+    }
+
     /// The sockets in the file system, which are there until this is dropped.
-    pub(super) fn take_files(&mut self) -> Vec<listen::unix::File> {
+    pub(super) fn take_files(&mut self) -> Vec<unix::File> {
         std::mem::take(&mut self.files)
     }
 
     /// Where they are.
-    pub(super) fn shown(&self, control: &Control, in_image: bool) -> Shown {
-        let first = self.clients.first().into_iter().flatten();
-        let clients = addresses(first);
+    pub(super) fn shown(&self, settings: &Settings, in_image: bool) -> Shown {
+        let control = &settings.control;
+        let doors = || self.clients.first().into_iter().flatten();
+        let by_scheme = [("http", false), ("https", true)].map(|(scheme, encrypted)| {
+            let doors = doors().filter(|door| door.manner.tls.is_some() == encrypted);
+            let addresses: Vec<_> = doors.filter_map(|door| door.socket.address()).collect();
+            (scheme, addresses)
+        });
+        let mut clients: Vec<String> = by_scheme
+            .iter()
+            .flat_map(|(scheme, addresses)| urls(scheme, addresses))
+            .collect();
+        clients.extend(settings.listen.unix.iter().map(ToString::to_string));
+        let mut of_clients = by_scheme.iter().flat_map(|(_, addresses)| addresses);
+        let everywhere = of_clients.any(|address| address.ip().is_unspecified());
         let first = self.control.first().into_iter().flatten();
-        let by_address = addresses(first.filter_map(|socket| match socket {
-            Bound::Tcp(listener) => Some(listener),
-            Bound::Unix(_) => None,
-        }));
+        let by_address: Vec<_> = first.filter_map(Bound::address).collect();
         let scheme = if control.tls().is_some() {
             "https"
         } else {
@@ -92,8 +182,8 @@ impl Sockets {
         let mut shown = urls(scheme, &by_address);
         shown.extend(control.unix.iter().map(ToString::to_string));
         Shown {
-            everywhere: clients.iter().any(|address| address.ip().is_unspecified()),
-            clients: urls("http", &clients),
+            everywhere,
+            clients,
             curl: curl(control, shown.first().map_or(NONE, String::as_str)),
             control: shown,
             open: !control.open_to_others(&by_address).is_empty(),
@@ -102,7 +192,7 @@ impl Sockets {
     }
 
     /// Deals the sockets out: clients, control.
-    pub(super) fn into_cores(self) -> impl Iterator<Item = (Vec<TcpListener>, Vec<Bound>)> {
+    pub(super) fn into_cores(self) -> impl Iterator<Item = (Vec<Door>, Vec<Bound>)> {
         self.clients.into_iter().zip(self.control)
     }
 }
@@ -157,8 +247,20 @@ impl Shown {
     }
 }
 
-fn addresses<'a>(listeners: impl Iterator<Item = &'a TcpListener>) -> Vec<SocketAddr> {
-    listeners.filter_map(|one| one.local_addr().ok()).collect()
+/// What connections to this address need to begin with TLS, if they do.
+fn tls(
+    settings: &Settings,
+    encrypted: bool,
+    address: Option<SocketAddr>,
+) -> Result<Option<Arc<ServerConfig>>, Error> {
+    if !encrypted {
+        return Ok(None);
+    }
+    let other = settings.tls.pair();
+    let other = other.map(|(cert, key)| Identity::read(cert, key));
+    let port = address.map_or(0, |address| address.port());
+    let folder = Folder::new(settings.tls.certs.as_deref(), port, other.transpose()?);
+    Ok(Some(Arc::new(tls::server(folder)?)))
 }
 
 /// A wildcard is no place to go to: `localhost` is, and stands for both families.

@@ -15,6 +15,8 @@ ROW = re.compile(r"^\| ((?:`[^`]+`(?:, )?)+) \| (same|better|later|never) \|", r
 # Values other than Pushpin's own, for keys that do not take any text.
 CHANGED = {
     "http_port": "8001",
+    "https_ports": "8443",
+    "local_ports": "/run/p.sock?mode=660",
     "port_offset": "10",
     "log_level": "3,proxy:4",
     "client_buffer_size": "100000",

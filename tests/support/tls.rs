@@ -1,5 +1,10 @@
 //! A backend behind TLS or a unix socket: a door before a plain one, which copies bytes both ways.
 
+#![allow(
+    dead_code,
+    reason = "each test binary uses another part of this harness"
+)]
+
 use std::{
     fs, io,
     net::SocketAddr,
@@ -12,15 +17,15 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    ClientConfig, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream, UnixListener},
     runtime::{Builder, Runtime},
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// An authority made for one test, with a folder for its files.
 #[derive(Debug)]
@@ -62,6 +67,20 @@ impl Authority {
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         let cert = params.signed_by(&key, &self.issuer).unwrap();
         (cert.pem(), key.serialize_pem())
+    }
+
+    /// What a client that trusts it alone needs.
+    pub(crate) fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        for own in CertificateDer::pem_file_iter(self.file()).unwrap() {
+            roots.add(own.unwrap()).unwrap();
+        }
+        let config = ClientConfig::builder().with_root_certificates(roots);
+        Arc::new(config.with_no_client_auth())
+    }
+
+    fn connector(&self) -> TlsConnector {
+        TlsConnector::from(self.client())
     }
 
     fn acceptor(&self, name: &str) -> TlsAcceptor {
@@ -134,6 +153,43 @@ async fn carry(mut stream: impl AsyncRead + AsyncWrite + Unpin, to: SocketAddr) 
     let mut backend = TcpStream::connect(to).await?;
     copy_bidirectional(&mut stream, &mut backend).await?;
     Ok(())
+}
+
+/// What stands between a plain client and gripd's TLS. Closed with everything when dropped.
+#[derive(Debug)]
+pub(crate) struct After {
+    /// Where plain clients connect.
+    pub(crate) addr: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl After {
+    /// Asks for this name, and trusts this authority alone. `first`: sent before the handshake.
+    pub(crate) fn tls(authority: &Authority, name: &str, to: SocketAddr, first: &[u8]) -> Self {
+        let (connector, runtime) = (authority.connector(), runtime());
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let first = first.to_vec();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let addr = listener.local_addr().unwrap();
+        runtime.spawn(async move {
+            loop {
+                let (mut client, _) = listener.accept().await?;
+                let (connector, name, first) = (connector.clone(), name.clone(), first.clone());
+                tokio::spawn(async move {
+                    let mut stream = TcpStream::connect(to).await?;
+                    stream.write_all(&first).await?;
+                    let mut stream = connector.connect(name, stream).await?;
+                    copy_bidirectional(&mut client, &mut stream).await
+                });
+            }
+            #[expect(unreachable_code, reason = "tells the type of `?`")]
+            Ok::<(), io::Error>(())
+        });
+        Self {
+            addr,
+            _runtime: runtime,
+        }
+    }
 }
 
 fn runtime() -> Runtime {

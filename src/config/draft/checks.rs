@@ -7,7 +7,7 @@ use super::Draft;
 use crate::{
     config::Settings,
     grip::signature::{KeyError, Signer, Verifier, secret_text},
-    tls::Identity,
+    tls::{Folder, Identity},
 };
 
 impl Draft {
@@ -18,6 +18,8 @@ impl Draft {
         self.check_jwt();
         self.check_password();
         self.check_tls();
+        self.check_clients_tls();
+        self.check_proxied();
         self.check_ca_file();
         self.check_exposure();
     }
@@ -98,6 +100,66 @@ impl Draft {
                 "control.tls_cert",
                 format!("control.tls_cert, control.tls_key: {error}"),
             );
+        }
+    }
+
+    /// Whoever speaks TLS must find a certificate.
+    fn check_clients_tls(&mut self) {
+        let Settings { tls, listen, .. } = &self.settings;
+        let (cert, key) = (tls.cert.is_some(), tls.key.is_some());
+        let pair = tls.pair().map(|(cert, key)| Identity::read(cert, key));
+        let (mut faults, mut warnings) = (Vec::new(), Vec::new());
+        if let Some(Err(error)) = &pair {
+            faults.push(("tls.cert", format!("tls.cert, tls.key: {error}")));
+        }
+        if let Some(folder) = &tls.certs {
+            match Folder::examine(folder) {
+                Ok(found) => warnings = found,
+                Err(error) => {
+                    let message = format!("{} cannot be read: {error}", folder.display());
+                    let named = self.named.get("tls.certs");
+                    // Pushpin starts without it, and has then no certificate for anybody.
+                    if named.is_some_and(|named| named.key == "https_ports") {
+                        warnings.push(message);
+                    } else {
+                        faults.push(("tls.certs", format!("tls.certs: {message}")));
+                    }
+                }
+            }
+        } else if pair.is_none() && !listen.https.is_empty() {
+            let message = "listen.https needs certificates: set tls.cert and tls.key, or tls.certs";
+            faults.push(("listen.https", message.into()));
+        }
+        self.both_or_none(("tls.cert", cert), ("tls.key", key));
+        for (key, message) in faults {
+            self.fault_of(key, message);
+        }
+        for warning in warnings {
+            self.warning_of("tls.certs", format!("tls.certs: {warning}"));
+        }
+    }
+
+    /// A name that is no listener's would leave one without what was meant for it.
+    fn check_proxied(&mut self) {
+        let listen = &self.settings.listen;
+        let proxied = &listen.proxy_protocol;
+        let address = proxied
+            .addresses
+            .iter()
+            .find(|one| !listen.http.contains(one) && !listen.https.contains(one));
+        let path = proxied.unix.iter();
+        let path = path
+            .clone()
+            .find(|path| !listen.unix.iter().any(|socket| socket.path == **path));
+        let stray = address
+            .map(ToString::to_string)
+            .or_else(|| path.map(|path| format!("unix:{}", path.display())));
+        if let Some(stray) = stray {
+            let message = format!(
+                "listen.proxy_protocol: {stray} is none of listen.http, listen.https and \
+                 listen.unix; write it as it stands there"
+            );
+            self.fault_of("listen.proxy_protocol", message);
         }
     }
 

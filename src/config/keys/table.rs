@@ -9,6 +9,7 @@ mod metrics;
 mod proxy;
 mod routes;
 mod timeouts;
+mod tls;
 mod websocket;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ const MANY: usize = 100_000_000;
 pub(super) const SECTIONS: &[&[Key]] = &[
     TOP,
     listen::KEYS,
+    tls::KEYS,
     control::KEYS,
     routes::KEYS,
     proxy::KEYS,

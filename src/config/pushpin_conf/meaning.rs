@@ -104,19 +104,8 @@ const ROWS: &[(&str, &str, Meaning)] = &[
         ),
     ),
     ("runner", "http_port", Same("listen.http")),
-    (
-        "runner",
-        "https_ports",
-        Shipped(
-            NONE,
-            "gripd serves no TLS yet; let a TLS proxy in front send to listen.http",
-        ),
-    ),
-    (
-        "runner",
-        "local_ports",
-        Shipped(NONE, "gripd serves no unix sockets yet; use listen.http"),
-    ),
+    ("runner", "https_ports", Special("listen.https")),
+    ("runner", "local_ports", Same("listen.unix")),
     ("runner", "logdir", Same("log.dir")),
     ("runner", "log_level", Special("log.level")),
     (

@@ -161,10 +161,6 @@ fn changed_keys_are_named_with_what_to_do() {
     assert_eq!(
         lines,
         [
-            "pushpin.conf:4:1: https_ports has no effect in gripd: gripd serves no TLS yet; let a TLS \
-             proxy in front send to listen.http",
-            "pushpin.conf:5:1: local_ports has no effect in gripd: gripd serves no unix sockets yet; \
-             use listen.http",
             "pushpin.conf:6:1: client_buffer_size has no effect in gripd: set limits.request_head",
             "pushpin.conf:9:1: workers has no effect in gripd: set threads; gripd uses every core \
              by default",
@@ -175,6 +171,8 @@ fn changed_keys_are_named_with_what_to_do() {
             "pushpin.conf:13:1: message_rate, message_hwm: not applied: gripd delivers as fast as \
              clients read and has no rate; what may wait is bounded by limits.publish_buffer and \
              limits.connection_buffer",
+            "pushpin.conf:4:1: tls.certs: runner/certs cannot be read: No such file or directory (os \
+             error 2)",
         ]
     );
 }
@@ -312,4 +310,29 @@ fn the_image_keeps_an_address_that_somebody_named() {
             .collect();
         assert_eq!(found, wanted);
     }
+}
+
+#[test]
+fn ports_of_all_kinds_are_taken_over_and_one_flag_stands_for_all() {
+    let text = "[runner]\nhttp_port=80\nhttps_ports=443,127.0.0.1:444\n\
+                local_ports=/run/p.sock?mode=666,rel/q.sock\n";
+    let folder = Folder::new().with("pushpin.conf", text);
+    let listen = load(&folder.flags(), env(&[])).unwrap().settings.listen;
+    let https: Vec<_> = listen.https.iter().map(ToString::to_string).collect();
+    assert_eq!(https, ["0.0.0.0:443", "[::]:443", "127.0.0.1:444"]);
+    let unix: Vec<_> = listen
+        .unix
+        .iter()
+        .map(|one| (one.mode, &one.path))
+        .collect();
+    let (absolute, relative) = (PathBuf::from("/run/p.sock"), folder.0.join("rel/q.sock"));
+    assert_eq!(unix, [(0o666, &absolute), (0o660, &relative)]);
+
+    let flags = Flags {
+        port: Some("8080".into()),
+        ..folder.flags()
+    };
+    let listen = load(&flags, env(&[])).unwrap().settings.listen;
+    assert_eq!(listen.http[0].port(), 8080);
+    assert!(listen.https.is_empty() && listen.unix.is_empty());
 }

@@ -10,7 +10,6 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
 
 use super::{
     Happened, Recovery, Socket,
@@ -22,6 +21,7 @@ use crate::{
     grip::{extension::Grip, format::MessageKind, over_http::Output, ws_events::Message},
     hold::{notice::Told, terms::Terms},
     hub::{COMPRESSED_FROM, Held, Wire, deflate, opcode},
+    socket::ClientSocket,
     websocket::{deflate::Agreed, frame, message},
 };
 
@@ -75,7 +75,7 @@ impl Socket {
     /// Reads the client, if its backend has room for what it says.
     pub(super) fn poll_client(
         &mut self,
-        held: &Held<TcpStream>,
+        held: &Held<ClientSocket>,
         cx: &mut Context<'_>,
     ) -> Poll<Happened> {
         if !self.talk.wants_reading() {
@@ -123,7 +123,7 @@ impl fmt::Debug for Socket {
 }
 
 /// Lets the client take what waits for it, then closes.
-pub(super) async fn farewell(held: Held<TcpStream>) {
+pub(super) async fn farewell(held: Held<ClientSocket>) {
     let drained = poll_fn(|cx| held.poll_room(0, cx));
     let _ = tokio::time::timeout(FAREWELL, drained).await;
     if let Some(mut socket) = held.release() {

@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 
 use super::Parked;
 use crate::{
@@ -17,6 +16,7 @@ use crate::{
     },
     hold::start::Context,
     hub::Held,
+    socket::ClientSocket,
 };
 
 /// What the backend has asked for.
@@ -118,7 +118,13 @@ impl Parked {
 }
 
 impl Wishes {
-    fn subscribe(&mut self, channel: Channel, prefix: &str, most: usize, held: &Held<TcpStream>) {
+    fn subscribe(
+        &mut self,
+        channel: Channel,
+        prefix: &str,
+        most: usize,
+        held: &Held<ClientSocket>,
+    ) {
         let known = self
             .channels
             .iter()
@@ -138,7 +144,7 @@ impl Wishes {
         }
     }
 
-    fn unsubscribe(&mut self, name: &str, prefix: &str, held: &Held<TcpStream>) {
+    fn unsubscribe(&mut self, name: &str, prefix: &str, held: &Held<ClientSocket>) {
         if let Some(at) = self.channels.iter().position(|own| own.name == name) {
             self.channels.swap_remove(at);
             held.unsubscribe_from(&format!("{prefix}{name}"));
@@ -151,7 +157,7 @@ impl Wishes {
         name: String,
         value: Option<String>,
         prefix: &str,
-        held: &Held<TcpStream>,
+        held: &Held<ClientSocket>,
     ) {
         let meta = Arc::make_mut(&mut self.meta);
         match value {
@@ -171,21 +177,21 @@ impl Wishes {
     }
 
     /// Sends what was to be sent later.
-    fn flush(&mut self, held: &Held<TcpStream>) {
+    fn flush(&mut self, held: &Held<ClientSocket>) {
         if let Some(delayed) = self.delayed.take() {
             held.write(delayed.frame);
         }
     }
 
     /// When something is to be sent.
-    pub(super) fn due(&self, held: &Held<TcpStream>) -> Option<Duration> {
+    pub(super) fn due(&self, held: &Held<ClientSocket>) -> Option<Duration> {
         let delayed = self.delayed.as_ref().map(|delayed| delayed.due);
         let keep_alive = self.keep_alive.as_ref().map(|one| one.due(held));
         [delayed, keep_alive].into_iter().flatten().min()
     }
 
     /// Sends what is due.
-    pub(super) fn tick(&mut self, now: Duration, held: &Held<TcpStream>) {
+    pub(super) fn tick(&mut self, now: Duration, held: &Held<ClientSocket>) {
         if self
             .delayed
             .as_ref()
@@ -207,7 +213,7 @@ impl Wishes {
 }
 
 impl KeepAlive {
-    fn due(&self, held: &Held<TcpStream>) -> Duration {
+    fn due(&self, held: &Held<ClientSocket>) -> Duration {
         let since = match self.mode {
             KeepAliveMode::Idle => self.since.max(held.last_sent()),
             KeepAliveMode::Interval => self.since,

@@ -1,12 +1,13 @@
 //! How a parked WebSocket comes to its end, and what is told of that.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use super::{Parked, Socket, client::farewell};
 use crate::{
     grip::{instruct::Mode, over_http::End},
     hold::{notice, start::Context},
     hub::Wire,
+    socket::Remote,
     telemetry::{counters::Family, limit::Every},
     websocket::{fault::Fault, frame},
 };
@@ -61,8 +62,9 @@ impl Socket {
 impl Parked {
     /// The client has broken the protocol.
     pub(super) fn broken(&mut self, fault: Fault) {
-        let peer: Option<SocketAddr> = self.held.as_ref().and_then(|held| held.wire(Wire::peer)?);
-        let addr = peer.map(tracing::field::display);
+        let held = self.held.as_ref();
+        let remote: Option<Remote> = held.and_then(|held| held.wire(Wire::remote)?);
+        let addr = remote.map(tracing::field::display);
         tracing::debug!(client.addr = addr, %fault, "WebSocket closed");
         self.socket.because(Cause::Protocol);
         self.end_client(Some((fault.code(), fault.to_string())));
@@ -126,7 +128,7 @@ impl Parked {
     }
 
     /// All is over, with the backend too.
-    pub(super) fn over(&self, context: &Context, peer: &SocketAddr) {
+    pub(super) fn over(&self, context: &Context, peer: &Remote) {
         let Socket {
             told,
             cause,

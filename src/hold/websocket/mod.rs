@@ -17,14 +17,12 @@ mod talk;
 
 use std::{
     future::{Future, poll_fn},
-    net::SocketAddr,
     pin::Pin,
     task::{Context as TaskContext, Poll},
     time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::TcpStream;
 
 use self::{control::Wishes, end::Cause, exchange::Heard, talk::Talk};
 pub use self::{
@@ -40,6 +38,7 @@ use crate::{
         ws_events::{Close, Message},
     },
     hub::{Event, Held, Question},
+    socket::{ClientSocket, Remote},
     telemetry::counters::Family,
     websocket::{
         deflate::Agreed,
@@ -95,7 +94,7 @@ enum Recovery {
 #[derive(Debug)]
 pub struct Parked {
     /// `None` once the client has gone: its backend may still have to be told.
-    held: Option<Held<TcpStream>>,
+    held: Option<Held<ClientSocket>>,
     socket: Box<Socket>,
 }
 
@@ -123,7 +122,7 @@ enum Happened {
 }
 
 impl Parked {
-    fn new(held: Held<TcpStream>, mut socket: Socket, early: &[u8]) -> Self {
+    fn new(held: Held<ClientSocket>, mut socket: Socket, early: &[u8]) -> Self {
         socket.bytes.extend_from_slice(early);
         Self {
             held: Some(held),
@@ -135,7 +134,7 @@ impl Parked {
     ///
     /// # Cancel safety
     /// Dropping it closes the connection; the backend is not told.
-    pub async fn run(mut self, context: &Context, peer: &SocketAddr) {
+    pub async fn run(mut self, context: &Context, peer: &Remote) {
         self.act(context);
         self.understand();
         self.act(context);

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use tokio::net::TcpStream;
 
 use super::{
     Socket,
@@ -25,6 +24,7 @@ use crate::{
         gate::Version,
     },
     hub::{Ask, Framing, Held},
+    socket::ClientSocket,
     websocket::{deflate::Agreed, extension, handshake},
 };
 
@@ -45,7 +45,7 @@ pub enum Knocked {
 /// A WebSocket that is taken, while its connection is still in front.
 #[derive(Debug)]
 pub struct Start {
-    held: Held<TcpStream>,
+    held: Held<ClientSocket>,
     socket: Socket,
     /// The answer to the handshake.
     opening: Bytes,
@@ -144,7 +144,7 @@ fn exchange(client: &Client<'_>, context: &Context) -> Exchange {
         forwarder: std::rc::Rc::clone(&context.forwarder),
         head: Packed::new(client.request),
         addr: client.addr,
-        secure: false,
+        secure: client.secure,
         connection: client.connection,
         limit: context.settings.limits.websocket_answer,
     }
@@ -308,7 +308,7 @@ fn opening(opened: &Opened, headers: &HeaderMap, agreed: Option<Agreed>) -> Byte
 
 impl Start {
     /// Parks the WebSocket: its socket goes to the shard, and the answer to the handshake with it.
-    pub fn park(self, wire: TcpStream, early: &[u8]) -> super::Parked {
+    pub fn park(self, wire: ClientSocket, early: &[u8]) -> super::Parked {
         let Self {
             held,
             socket,

@@ -4,10 +4,7 @@
 //!
 //! An item whose first byte is out is always finished.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::Shard;
 use crate::{
@@ -16,6 +13,7 @@ use crate::{
         outlet::Wire,
         subscriber::{Event, Overflow, Phase},
     },
+    socket::Remote,
     telemetry::{
         counters::{Count, Family},
         limit::Every,
@@ -28,7 +26,7 @@ impl<W: Wire> Shard<W> {
         let Some(subscriber) = self.subscribers.get_mut(slot as usize) else {
             return;
         };
-        let peer = subscriber.outlet.wire().and_then(Wire::peer);
+        let peer = subscriber.outlet.wire().and_then(Wire::remote);
         match subscriber.overflow {
             Overflow::Latest => {
                 subscriber.outlet.keep_latest();
@@ -59,7 +57,7 @@ impl<W: Wire> Shard<W> {
     /// filter asks.
     pub(super) fn close_slow(&mut self, slot: u32) {
         if let Some(subscriber) = self.subscribers.get_mut(slot as usize) {
-            let peer = subscriber.outlet.wire().and_then(Wire::peer);
+            let peer = subscriber.outlet.wire().and_then(Wire::remote);
             if subscriber.mode == Mode::Message {
                 // What it has begun to read is finished, then it is told why there is no more.
                 subscriber.outlet.drop_waiting();
@@ -84,7 +82,7 @@ impl<W: Wire> Shard<W> {
             self.watch(slot);
             return;
         }
-        let peer = subscriber.outlet.wire().and_then(Wire::peer);
+        let peer = subscriber.outlet.wire().and_then(Wire::remote);
         subscriber.tell(Event::Overflow);
         Count::SlowStalled.add(1);
         if let Some(left_out) = STALLED.hit(Instant::now()) {
@@ -98,7 +96,7 @@ impl<W: Wire> Shard<W> {
 }
 
 /// Tells of an overflow, at most once a second of each kind.
-fn tell(kind: &Every, peer: Option<SocketAddr>, what: &str) {
+fn tell(kind: &Every, peer: Option<Remote>, what: &str) {
     if let Some(left_out) = kind.hit(Instant::now()) {
         tracing::warn!(
             client.addr = peer.map(tracing::field::display),

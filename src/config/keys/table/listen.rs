@@ -12,6 +12,24 @@ pub(super) const KEYS: &[Key] = &[
     .flags(&["--port"]),
     key(
         "listen",
+        "https",
+        Slot::Addresses(|s| &mut s.listen.https, |s| &mut s.listen.https_is_default),
+        "the same for clients that speak TLS; certificates: section tls",
+    ),
+    key(
+        "listen",
+        "unix",
+        Slot::Sockets(|s| &mut s.listen.unix),
+        "sockets for clients in the file system, unix:PATH, with ?mode=OCTAL&user=NAME&group=NAME",
+    ),
+    key(
+        "listen",
+        "proxy_protocol",
+        Slot::Proxied(|s| &mut s.listen.proxy_protocol),
+        "those of http, https and unix whose connections begin with a PROXY protocol header (v1, v2)",
+    ),
+    key(
+        "listen",
         "backlog",
         Slot::Small(|s| &mut s.listen.backlog, 1, 65_535),
         "connections the kernel queues before they are accepted",

@@ -1,22 +1,24 @@
-//! A TCP socket as a held connection's wire.
+//! A client's socket as a held connection's wire.
 
 use std::{
     io::{self, IoSlice},
-    net::SocketAddr,
     task::{Context, Poll},
 };
 
-use tokio::net::TcpStream;
-
 use super::outlet::Wire;
+use crate::socket::{ClientSocket, Remote};
 
-impl Wire for TcpStream {
+impl Wire for ClientSocket {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         Self::try_write(self, bytes)
     }
 
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         Self::try_write_vectored(self, pieces)
+    }
+
+    fn try_flush(&self) -> io::Result<()> {
+        Self::try_flush(self)
     }
 
     fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
@@ -31,7 +33,7 @@ impl Wire for TcpStream {
         Self::poll_read_ready(self, context)
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
+    fn remote(&self) -> Option<Remote> {
+        Self::remote(self)
     }
 }

@@ -1,0 +1,246 @@
+//! A client's connection as bytes: TCP or a socket in the file system, plain or TLS, and who is at
+//! its end. Everything above (`front`, `hold`, `hub`) is the same for all of them.
+//!
+//! A busy connection is used as [`AsyncRead`] and [`AsyncWrite`], a parked one without waiting:
+//! [`ClientSocket::try_read`], [`ClientSocket::try_write`]. Both ways may be mixed.
+
+mod listener;
+mod tls;
+
+use std::{
+    fmt,
+    io::{self, IoSlice},
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsFd, BorrowedFd},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+
+pub use listener::{Bound, Listener};
+pub use tls::Tls;
+
+/// A client's connection. What few have is boxed, so that the others have not its size.
+#[derive(Debug)]
+pub enum ClientSocket {
+    /// By an address.
+    Tcp(TcpStream),
+    /// By the file system.
+    Unix(UnixStream),
+    /// From a proxy that told whose it is (PROXY protocol).
+    Proxied(Box<Proxied>),
+    /// Encrypted.
+    Tls(Box<Tls>),
+}
+
+/// A connection that a proxy has handed on.
+#[derive(Debug)]
+pub struct Proxied {
+    /// The connection to the proxy.
+    pub socket: ClientSocket,
+    /// Whose it is.
+    pub client: SocketAddr,
+}
+
+/// Who is at the other end, for backends and the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// An address.
+    Tcp(SocketAddr),
+    /// Somebody on this machine, without an address.
+    Unix,
+}
+
+impl Remote {
+    /// The address without its port.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+impl ClientSocket {
+    /// Writes what fits now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing fits; anything else: the connection is broken.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Proxied(proxied) => proxied.socket.try_write(bytes),
+            Self::Tls(tls) => tls.try_write(&[IoSlice::new(bytes)]),
+        }
+    }
+
+    /// Writes what fits now of several pieces.
+    ///
+    /// # Errors
+    /// As [`ClientSocket::try_write`].
+    pub fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(pieces),
+            Self::Unix(stream) => stream.try_write_vectored(pieces),
+            Self::Proxied(proxied) => proxied.socket.try_write_vectored(pieces),
+            Self::Tls(tls) => tls.try_write(pieces),
+        }
+    }
+
+    /// Brings out what was written and is kept here: encrypted bytes for which there was no room.
+    ///
+    /// # Errors
+    /// `WouldBlock` while some of it is left; anything else: the connection is broken.
+    pub fn try_flush(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => Ok(()),
+            Self::Tls(tls) => tls.try_flush(),
+        }
+    }
+
+    /// Reads what is there now; 0: the peer has ended its side.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is there; anything else: the connection is broken.
+    pub fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(into),
+            Self::Unix(stream) => stream.try_read(into),
+            Self::Proxied(proxied) => proxied.socket.try_read(into),
+            Self::Tls(tls) => tls.try_read(into),
+        }
+    }
+
+    /// Ready when a write may get somewhere.
+    ///
+    /// # Errors
+    /// When the socket can no longer be watched.
+    pub fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(context),
+            Self::Unix(stream) => stream.poll_write_ready(context),
+            Self::Proxied(proxied) => proxied.socket.poll_write_ready(context),
+            Self::Tls(tls) => tls.poll_write_ready(context),
+        }
+    }
+
+    /// Ready when a read may get somewhere.
+    ///
+    /// # Errors
+    /// When the socket can no longer be watched.
+    pub fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
+            Self::Proxied(proxied) => proxied.socket.poll_read_ready(context),
+            Self::Tls(tls) => tls.poll_read_ready(context),
+        }
+    }
+
+    /// Who is at the other end; `None` when nobody is there any more.
+    pub fn remote(&self) -> Option<Remote> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(Remote::Tcp),
+            Self::Unix(_) => Some(Remote::Unix),
+            Self::Proxied(proxied) => Some(Remote::Tcp(proxied.client)),
+            Self::Tls(tls) => tls.socket().remote(),
+        }
+    }
+}
+
+impl AsFd for ClientSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Proxied(proxied) => proxied.socket.as_fd(),
+            Self::Tls(tls) => tls.socket().as_fd(),
+        }
+    }
+}
+
+impl AsyncRead for ClientSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, into),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, into),
+            Self::Proxied(proxied) => Pin::new(&mut proxied.socket).poll_read(context, into),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for ClientSocket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Proxied(proxied) => {
+                Pin::new(&mut proxied.socket).poll_write_vectored(context, pieces)
+            }
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Proxied(proxied) => Pin::new(&mut proxied.socket).poll_shutdown(context),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
+        }
+    }
+}
+
+impl From<TcpStream> for ClientSocket {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
+impl From<UnixStream> for ClientSocket {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
