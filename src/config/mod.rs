@@ -242,9 +242,9 @@ pub struct Timeouts {
     /// How long running requests may take at shutdown, and over how long held ones are ended.
     /// Default 8 s.
     pub drain: Duration,
-    /// At shutdown: about how long clients of event streams shall wait before they come back; each
-    /// is told a time of its own, from half as long to half as long again. 0: none is told. Default
-    /// 3 s.
+    /// About how long clients shall wait before they come back: those of event streams at shutdown
+    /// (`retry:`), and whoever gets 502, 503 or 504 (`Retry-After`, in whole seconds). Each is told
+    /// a time of its own, from half as long to half as long again. 0: none is told. Default 3 s.
     pub reconnect: Duration,
 }
 

@@ -85,6 +85,6 @@ pub(super) const KEYS: &[Key] = &[
         "timeouts",
         "reconnect",
         Slot::Time(|s| &mut s.timeouts.reconnect, ZERO, WEEK),
-        "at shutdown, about when clients of event streams are told to come back (retry:); 0: no word",
+        "about when clients are told to come back: of event streams at shutdown (retry:), of 502, 503 and 504 (Retry-After); 0: no word",
     ),
 ];
