@@ -38,6 +38,13 @@ pub(super) async fn answer(
     let mut cross_origin = None;
     let mut response = match respond(front, desk, request, &mut cross_origin).await {
         Ok(response) => response,
+        Err(Failure {
+            cause: Cause::Stopping,
+            ..
+        }) => {
+            desk.next.replace(Some(Next::Nothing));
+            pending().await
+        }
         Err(failure) => {
             let refusal = refuse(desk, &failure, front.settings.timeouts.reconnect);
             refusal.map(|body| Outgoing::whole(body, &desk.signals))

@@ -11,6 +11,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "timeouts",
+        "connect_wait",
+        Slot::Time(|s| &mut s.timeouts.connect_wait, ZERO, WEEK),
+        "how long clients of event streams wait for a backend to come up, before they get 502; 0: not",
+    ),
+    key(
+        "timeouts",
         "target_wait",
         Slot::Time(|s| &mut s.timeouts.target_wait, ZERO, WEEK),
         "how long a request waits for a target that has its max_connections, before it gets 503",
