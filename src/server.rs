@@ -151,6 +151,7 @@ pub fn run(loaded: &Loaded, hangup: &dyn Fn()) -> Result<(), Error> {
     let before = open.load(Ordering::Acquire);
     tracing::info!(connections = before, grace = ?settings.timeouts.drain, "stopping");
     let _ = stop.send(true);
+    common.stop_waiting();
     let ended = runtime.block_on(join(cores, settings.timeouts.drain + SLACK, &mut signals));
     // Cores that have not ended are not waited for.
     runtime.shutdown_background();

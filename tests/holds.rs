@@ -1009,6 +1009,7 @@ fn a_patch_changes_the_instructs_body() {
     assert_eq!(good.text(), "{\"a\":\"z\",\"l\":[1,2,7],\"n\":null}\n");
     let missing = patch(json!([{"op": "remove", "path": "/zz"}]));
     assert_eq!(missing.status(), 502);
+    assert!(missing.head.has("Retry-After"));
 }
 
 #[test]

@@ -96,6 +96,15 @@ const USUAL: [&str; 4] = [
     "Max-Age: 3600",
 ];
 
+/// The same of a 502, which says when to come back: a page may read it.
+const OF_AN_ERROR: [&str; 5] = [
+    USUAL[0],
+    "Expose-Headers: Retry-After",
+    USUAL[1],
+    USUAL[2],
+    USUAL[3],
+];
+
 // ---- the vectors ----------------------------------------------------------------------------
 
 #[test]
@@ -288,7 +297,8 @@ fn v093_an_error_is_told_as_any_answer() {
     );
     let plain = gripd.fetch("/dead");
     assert_eq!((plain.status(), &*plain.text()), (502, text));
-    assert_eq!(cors(&plain.head), USUAL);
+    assert_eq!(cors(&plain.head), OF_AN_ERROR);
+    assert!(told["headers"]["Retry-After"].is_string(), "{told}");
 }
 
 // ---- beside them ----------------------------------------------------------------------------
@@ -304,7 +314,7 @@ fn every_route_is_meant_by_the_setting_even_none() {
     let lost = gripd.fetch("/lost");
     assert_eq!(
         (lost.status(), cors(&lost.head)),
-        (502, USUAL.map(str::to_owned).into())
+        (502, OF_AN_ERROR.map(str::to_owned).into())
     );
     let told = argument(&script(&gripd.fetch("/lost?callback=f")));
     assert_eq!(told["code"], 502);

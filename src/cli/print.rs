@@ -141,6 +141,7 @@ request_headers = 9
 response_head = 9001
 request_body = "3GiB"
 connections = 1
+connect_waiters = 2
 connection_buffer = "2KiB"
 publish_buffer = "2GiB"
 early_bytes = 0
@@ -148,6 +149,7 @@ idle_upstream = 0
 [timeouts]
 send = "61s"
 connect = 1.5
+connect_wait = "6s"
 target_wait = "7s"
 target_rest = "8s"
 target_check = "9s"

@@ -239,6 +239,9 @@ pub struct Limits {
     pub request_body: u64,
     /// Client connections at once. Default 0: what the open-file limit allows.
     pub connections: usize,
+    /// Clients that wait for a backend at once (`timeouts.connect_wait`). Default 10,000. More get
+    /// their 502 at once.
+    pub connect_waiters: usize,
     /// Bytes waiting for one held connection. Default 1 MiB.
     pub connection_buffer: usize,
     /// Bytes published and not yet taken by every shard. Default 64 MiB.
@@ -260,6 +263,9 @@ pub struct Limits {
 pub struct Timeouts {
     /// Until a target accepts a connection. Default 10 s.
     pub connect: Duration,
+    /// How long a client of event streams waits for a backend when none of its route's targets takes
+    /// a connection: they are tried again and again. Default 10 s; 0: not at all.
+    pub connect_wait: Duration,
     /// How long a request waits for a target that has its `max_connections`. Default 5 s.
     pub target_wait: Duration,
     /// How long a target that could not be connected to is asked last, on routes with `balance` or
@@ -287,9 +293,9 @@ pub struct Timeouts {
     /// How long running requests may take at shutdown, and over how long held ones are ended.
     /// Default 8 s.
     pub drain: Duration,
-    /// At shutdown: about how long clients of event streams shall wait before they come back; each
-    /// is told a time of its own, from half as long to half as long again. 0: none is told. Default
-    /// 3 s.
+    /// About how long clients shall wait before they come back: those of event streams at shutdown
+    /// (`retry:`), and whoever gets 502, 503 or 504 (`Retry-After`, in whole seconds). Each is told
+    /// a time of its own, from half as long to half as long again. 0: none is told. Default 3 s.
     pub reconnect: Duration,
 }
 
@@ -418,6 +424,7 @@ impl Default for Limits {
             response_head: 256 << 10,
             request_body: 0,
             connections: 0,
+            connect_waiters: 10_000,
             connection_buffer: 1 << 20,
             publish_buffer: 64 << 20,
             early_bytes: 16 << 10,
@@ -432,6 +439,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
+            connect_wait: Duration::from_secs(10),
             target_wait: Duration::from_secs(5),
             target_rest: Duration::from_secs(10),
             target_check: Duration::from_secs(5),

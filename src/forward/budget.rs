@@ -171,7 +171,7 @@ impl Pacer {
 }
 
 /// A part of a time, as large as the random number is among its like.
-fn share(most: Duration, random: u64) -> Duration {
+pub(super) fn share(most: Duration, random: u64) -> Duration {
     let nanos = (most.as_nanos() * u128::from(random)) >> u64::BITS;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }

@@ -76,6 +76,8 @@ pub enum Cause {
         tried: Vec<String>,
         /// Did the last one take too long, rather than refuse?
         slow: bool,
+        /// Was nobody there, at one of them at least? The others are there, and no TLS came about.
+        absent: bool,
     },
     /// Backend: the body's content coding is unknown or broken.
     #[error("the answer's Content-Encoding cannot be decoded: {reason}")]
@@ -143,6 +145,10 @@ pub enum Cause {
         /// Which.
         feature: &'static str,
     },
+    /// Ours: the client waited for a backend to come up, and gripd stops. It is not answered: a
+    /// browser then comes back by itself.
+    #[error("gripd stops, and no backend has come up")]
+    Stopping,
     /// Backend, or the client's upload.
     #[error(transparent)]
     Upstream(#[from] Error),
@@ -155,7 +161,7 @@ impl Cause {
             Self::Handshake(_) | Self::JsonP(_) | Self::RequestTooLarge { .. } => 400,
             Self::EventsNotAllowed => 403,
             Self::NotThere { .. } => 501,
-            Self::Full { .. } => 503,
+            Self::Full { .. } | Self::Stopping => 503,
             Self::Connect { slow: true, .. } | Self::Upstream(Error::TimedOut(_)) => 504,
             Self::Upstream(Error::Upload(error)) => match error {
                 UploadError::Gone(_) | UploadError::Superseded => 400,
@@ -164,6 +170,14 @@ impl Cause {
             },
             _ => 502,
         }
+    }
+
+    /// Was nobody there to take the connection, so that somebody may be in a moment?
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect { absent: true, .. } | Self::Upstream(Error::Name(_))
+        )
     }
 
     /// In a word what is wrong with the backend, for its counter; `None`: nothing is.
@@ -414,6 +428,7 @@ mod tests {
                 Cause::Connect {
                     tried: tried.clone(),
                     slow: false,
+                    absent: true,
                 },
                 debug,
             )
@@ -436,6 +451,7 @@ mod tests {
                 Cause::Connect {
                     tried: vec![],
                     slow: false,
+                    absent: true,
                 },
                 502,
             ),
@@ -443,6 +459,7 @@ mod tests {
                 Cause::Connect {
                     tried: vec![],
                     slow: true,
+                    absent: true,
                 },
                 504,
             ),

@@ -5,7 +5,9 @@
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Version,
-    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{
+        ACCEPT, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
     request,
 };
 
@@ -78,6 +80,14 @@ impl Headers {
             .filter(|(other, _)| other.as_str() == name.as_ref())
             .flat_map(|(_, value)| tokens(value))
             .collect()
+    }
+
+    /// Does the client name event streams among what it accepts?
+    pub(super) fn accept_events(&self) -> bool {
+        self.list(ACCEPT).iter().any(|accepted| {
+            let kind = accepted.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("text/event-stream")
+        })
     }
 
     /// Puts an element at the end of a list, whose elements stay as they came, as one header.

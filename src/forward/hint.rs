@@ -10,7 +10,7 @@ use std::{
 use http::{
     HeaderMap, StatusCode,
     header::{
-        ACCEPT, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH,
+        ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH,
         CONTENT_TYPE, COOKIE, HeaderName, ORIGIN,
     },
     response::Parts,
@@ -44,8 +44,7 @@ pub(super) async fn watch<T>(
     route: &Route,
     asking: impl Future<Output = T>,
 ) -> T {
-    let wants_events = |kind: &String| kind.starts_with("text/event-stream");
-    if route.no_grip || !request.list(ACCEPT).iter().any(wants_events) {
+    if route.no_grip || !request.accept_events() {
         return asking.await;
     }
     let mut asking = pin!(asking);

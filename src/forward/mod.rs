@@ -29,6 +29,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod wait;
 mod way;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
@@ -57,10 +58,11 @@ use crate::{
     telemetry::counters,
     upstream::{Health, Pool, Resolver, TlsClient, welcome::Welcome},
 };
-use prepare::{Admitted, refused, upload_ready};
+use prepare::{Admitted, Prepared, refused, upload_ready};
 use share::Shares;
 use sign::Signatures;
 use trust::Trust;
+use wait::Waiters;
 
 /// Brings requests to backends. One per thread, inside its `LocalSet`.
 #[derive(Debug)]
@@ -82,6 +84,7 @@ pub struct Common {
     budget: Budget,
     tls: Arc<TlsClient>,
     health: Health,
+    waiters: Waiters,
 }
 
 /// Who asks.
@@ -139,7 +142,13 @@ impl Common {
             budget: Budget::new(&settings.grip),
             tls: TlsClient::new(settings.proxy.ca_file.clone()),
             health: Health::new(&settings.timeouts),
+            waiters: Waiters::new(settings),
         })
+    }
+
+    /// Lets those go who wait for a backend to come up: gripd stops.
+    pub fn stop_waiting(&self) {
+        self.waiters.end();
     }
 }
 
@@ -187,10 +196,7 @@ impl Forwarder {
         let secure = admitted.manner.secure;
         let (route, upload) = (Arc::clone(&admitted.route), admitted.upload.clone());
         let prepared = self.prepare(admitted, client);
-        let asking = self.targets(&route, &prepared, &upload);
-        let began = Instant::now();
-        let result = hint::watch(&prepared.headers, &route, asking).await;
-        note(&route, &result, began);
+        let result = self.patiently(&route, &prepared, &upload).await;
         let url = match &result {
             Ok(answer) if answer.instruct || answer.events || answer.upgrade.is_some() => {
                 prepared.url(secure)
@@ -209,6 +215,20 @@ impl Forwarder {
             }
             Err((target, cause)) => Err(self.fail(asked, Some(route), target, cause)),
         }
+    }
+
+    /// Asks the targets of a route, once.
+    async fn ask(
+        &self,
+        route: &Arc<Route>,
+        prepared: &Prepared,
+        upload: &Upload,
+    ) -> Result<Answer, (Option<usize>, Cause)> {
+        let asking = self.targets(route, prepared, upload);
+        let began = Instant::now();
+        let result = hint::watch(&prepared.headers, route, asking).await;
+        note(route, &result, began);
+        result
     }
 
     /// Refuses what no backend is to see. A JSON-P request becomes what its query says.

@@ -22,6 +22,7 @@ impl Forwarder {
     ) -> Result<Answer, (Option<usize>, Cause)> {
         let mut tried = Vec::new();
         let mut last = None;
+        let mut absent = false;
         let mut passed_over = false;
         let order = self.common.health.order(route).into_iter();
         let mut queue: VecDeque<_> = order
@@ -47,6 +48,7 @@ impl Forwarder {
                 Err(cause) => return Err((Some(index), cause)),
             };
             tried.push(format!("{} ({error})", show_address(&target.address)));
+            absent |= !matches!(error, Error::Tls(_));
             last = Some(error);
         }
         let cause = match (last, tried.len()) {
@@ -54,6 +56,7 @@ impl Forwarder {
             (last, _) => Cause::Connect {
                 tried,
                 slow: matches!(last, Some(Error::TimedOut(_))),
+                absent,
             },
         };
         Err((None, cause))

@@ -59,6 +59,8 @@ pub(super) enum Next {
     HoldLater(hold::Start),
     /// Parked as a WebSocket over HTTP.
     Socket(Box<hold::SocketStart>),
+    /// Nothing: it is closed without an answer.
+    Nothing,
     /// A tunnel to the backend (101).
     Tunnel(tunnel::Tunnel),
 }
@@ -151,6 +153,7 @@ impl Desk {
         match *self.next.borrow() {
             Some(Next::Hold(_) | Next::Socket(_)) => Some(Stage::Over),
             Some(Next::HoldLater(_)) | None => self.signals.is_over().then_some(Stage::Over),
+            Some(Next::Nothing) => Some(Stage::Broken),
             Some(Next::Tunnel(_)) => None,
         }
     }
@@ -223,6 +226,7 @@ impl Desk {
                 (front.tune_held)(&socket);
                 Turn::Socket(start.park(socket, &early))
             }
+            Some(Next::Nothing) => Turn::Over,
             Some(Next::Tunnel(tunnel)) => {
                 tunnel.run(socket, &early).await;
                 self.tell(End::Tunnelled, None);

@@ -1,7 +1,7 @@
 //! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
 //! instruct and begins a hold.
 
-use std::{convert::Infallible, future::pending, net::IpAddr, sync::Arc};
+use std::{convert::Infallible, future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -38,7 +38,17 @@ pub(super) async fn answer(
     let mut cross_origin = None;
     let mut response = match respond(front, desk, request, &mut cross_origin).await {
         Ok(response) => response,
-        Err(failure) => refuse(desk, &failure).map(|body| Outgoing::whole(body, &desk.signals)),
+        Err(Failure {
+            cause: Cause::Stopping,
+            ..
+        }) => {
+            desk.next.replace(Some(Next::Nothing));
+            pending().await
+        }
+        Err(failure) => {
+            let refusal = refuse(desk, &failure, front.settings.timeouts.reconnect);
+            refusal.map(|body| Outgoing::whole(body, &desk.signals))
+        }
     };
     desk.status.set(Some(response.status().as_u16()));
     if let Some(cross_origin) = cross_origin {
@@ -54,11 +64,18 @@ pub(super) async fn answer(
 }
 
 /// What the client reads. A malformed body is what it is, whatever came of it further on.
-fn refuse(desk: &Desk, failure: &Failure) -> Response<Bytes> {
-    match &*desk.signals.fault.borrow() {
-        Some(fault) => refusal::response(fault.status(), &fault.to_string()),
-        None => refusal::response(failure.cause.status(), &failure.sentence()),
+fn refuse(desk: &Desk, failure: &Failure, reconnect: Duration) -> Response<Bytes> {
+    if let Some(fault) = &*desk.signals.fault.borrow() {
+        return refusal::response(fault.status(), &fault.to_string());
     }
+    let mut response = refusal::response(failure.status(), &failure.sentence());
+    if matches!(failure.status(), 502..=504)
+        && let Some(seconds) = hold::retry_after(reconnect)
+    {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// `cross_origin`: what the answer, whichever it is, needs for a page of another site.

@@ -1,8 +1,10 @@
 //! What gripd itself writes to a held client: a stream's opening, and a long-poll's answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use super::date::http_date;
+use super::{date::http_date, random};
 use crate::{
     grip::{
         format::{PatchError, ResponseContent},
@@ -94,17 +96,31 @@ pub(super) fn merged(
     })
 }
 
-/// The answer when a held request cannot go on.
-pub(super) fn bad_gateway(sentence: &str) -> Response {
+/// The answer when a held request cannot go on. `reconnect`: about when it may be made again.
+pub(super) fn bad_gateway(sentence: &str, reconnect: Duration) -> Response {
+    let kind = Header {
+        name: "Content-Type".into(),
+        value: Bytes::from_static(b"text/plain"),
+    };
+    let again = retry_after(reconnect).map(|seconds| Header {
+        name: "Retry-After".into(),
+        value: seconds.to_string().into(),
+    });
     Response {
         code: 502,
         reason: "Bad Gateway".into(),
-        headers: vec![Header {
-            name: "Content-Type".into(),
-            value: Bytes::from_static(b"text/plain"),
-        }],
+        headers: [kind].into_iter().chain(again).collect(),
         body: format!("{sentence}\n").into(),
     }
+}
+
+/// What `Retry-After` says of 502, 503 and 504, in seconds: at random from half of `reconnect` to
+/// half as long again, so that those who failed together do not come back together. `None`: it is
+/// not told.
+pub fn retry_after(reconnect: Duration) -> Option<u64> {
+    let after = reconnect.mul_f64(0.5 + random::fraction());
+    let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+    (!reconnect.is_zero()).then_some(seconds.max(1))
 }
 
 fn head(
@@ -129,4 +145,20 @@ fn head(
         date: &date,
     }
     .write(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_times_of_their_own() {
+        let told = |reconnect| (0..200).map(move |_| retry_after(reconnect));
+        let of_three: Vec<_> = told(Duration::from_secs(3)).flatten().collect();
+        assert_eq!(of_three.len(), 200);
+        assert!(of_three.iter().all(|seconds| (2..=5).contains(seconds)));
+        assert!(of_three.iter().any(|seconds| *seconds != of_three[0]));
+        assert!(told(Duration::from_millis(1)).all(|seconds| seconds == Some(1)));
+        assert!(told(Duration::ZERO).all(|seconds| seconds.is_none()));
+    }
 }

@@ -38,16 +38,17 @@ impl LongPoll {
     /// What the client gets at the end: the status, which a JSON-P call only tells of, and the
     /// whole answer.
     pub(super) fn last_word(&self, event: Event, context: &Context) -> Option<(u16, Response)> {
+        let reconnect = context.settings.timeouts.reconnect;
         let (response, item) = match event {
             Event::Answer { item, body } => {
                 let is_own = body.is_none();
                 (
-                    self.answer(&item, body.map(|body| *body)),
+                    self.answer(&item, body.map(|body| *body), reconnect),
                     Some(item).filter(|_| is_own),
                 )
             }
             Event::Timeout => (self.response.clone(), None),
-            Event::Failed(text) => (answer::bad_gateway(&text), None),
+            Event::Failed(text) => (answer::bad_gateway(&text, reconnect), None),
             Event::Ask(_)
             | Event::Broken
             | Event::Close { .. }
@@ -75,7 +76,7 @@ impl LongPoll {
         }
     }
 
-    fn answer(&self, item: &Prepared, body: Option<Bytes>) -> Response {
+    fn answer(&self, item: &Prepared, body: Option<Bytes>, reconnect: Duration) -> Response {
         let Some(ResponseFormat::Send(content)) = &item.item().formats.response else {
             return self.response.clone();
         };
@@ -85,11 +86,12 @@ impl LongPoll {
                 let channels = item.item().channels.join(", ");
                 tracing::warn!(channels, %error, left_out, "item cannot answer a long-poll");
             }
-            answer::bad_gateway(&if self.debug {
+            let sentence = if self.debug {
                 error.to_string()
             } else {
                 forward::GENERIC.to_owned()
-            })
+            };
+            answer::bad_gateway(&sentence, reconnect)
         })
     }
 

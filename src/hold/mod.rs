@@ -29,6 +29,7 @@ mod terms;
 mod websocket;
 
 pub use self::{
+    answer::retry_after,
     date::http_date,
     early::Early,
     gone::Teller,

@@ -39,6 +39,8 @@ pub enum Count {
     Accepted,
     /// Requests of clients, each once, however often it is made again.
     Received,
+    /// Requests that wait for a backend to come up.
+    Waiting,
     /// Connections closed because too much waited for them.
     SlowClosed,
     /// Times that only the newest items of a connection were kept.
@@ -233,6 +235,11 @@ pub const TABLE: &[About] = &[
         Count::Received,
         "gripd_requests_received_total",
         "Requests of clients, each once, however often it is made again",
+    ),
+    gauge(
+        Count::Waiting,
+        "gripd_requests_waiting",
+        "Requests for event streams that wait for a backend to come up (timeouts.connect_wait)",
     ),
     counter(
         Count::SlowClosed,

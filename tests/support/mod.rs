@@ -90,7 +90,7 @@ pub(crate) fn json_instruct(body: &str) -> Vec<u8> {
 pub(crate) struct DeadPort {
     /// The address.
     pub(crate) addr: SocketAddr,
-    _socket: Socket,
+    socket: Socket,
 }
 
 impl DeadPort {
@@ -107,10 +107,13 @@ impl DeadPort {
         }
         socket.bind(&addr.into())?;
         let addr = socket.local_addr()?.as_socket().expect("an IP address");
-        Ok(Self {
-            addr,
-            _socket: socket,
-        })
+        Ok(Self { addr, socket })
+    }
+
+    /// Refuses no longer.
+    pub(crate) fn listen(self) -> TcpListener {
+        self.socket.listen(128).expect("the address is ours");
+        self.socket.into()
     }
 }
 

@@ -222,7 +222,10 @@ async fn when_all_targets_are_dead_they_are_named() {
             .await
             .unwrap_err();
         assert_eq!(failure.status(), 502);
-        let Cause::Connect { tried, slow: false } = &failure.cause else {
+        let Cause::Connect {
+            tried, slow: false, ..
+        } = &failure.cause
+        else {
             panic!("{failure:?}")
         };
         assert_eq!(tried.len(), 2);

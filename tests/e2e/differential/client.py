@@ -19,7 +19,11 @@ class Exchange:
         self.end = "open"
 
     def facts(self):
-        """What the client saw, by name. Chunk boundaries are not part of it, nor is the date."""
+        """What the client saw, by name. Chunk boundaries are not part of it, nor is the date.
+
+        Nor is when to come back after a 502, which is always the proxy's own here: gripd says it
+        (`Retry-After`), to each client another time.
+        """
         return {
             "status": self.status,
             "headers": self.headers,
@@ -64,7 +68,10 @@ class Client:
         seen.status = status
         headers = [tuple(line.split(": ", 1)) for line in lines]
         framing = {k.lower(): v for k, v in headers if k.lower() in FRAMING}
-        seen.headers = [[k, v] for k, v in headers if k.lower() not in (*FRAMING, "date")]
+        left_out = [*FRAMING, "date"]
+        if status.split(" ")[1] == "502":
+            left_out.append("retry-after")
+        seen.headers = [[k, v] for k, v in headers if k.lower() not in left_out]
         if "transfer-encoding" in framing:
             seen.framing = framing["transfer-encoding"].lower()
         elif "content-length" in framing:

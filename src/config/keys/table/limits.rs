@@ -41,6 +41,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "connect_waiters",
+        Slot::Count(|s| &mut s.limits.connect_waiters, 0, MANY),
+        "most clients that wait for a backend at once (timeouts.connect_wait); more get 502 at once",
+    ),
+    key(
+        "limits",
         "connection_buffer",
         Slot::Bytes(|s| &mut s.limits.connection_buffer, KIB, GIB),
         "most bytes waiting for one held connection",

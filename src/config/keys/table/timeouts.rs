@@ -11,6 +11,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "timeouts",
+        "connect_wait",
+        Slot::Time(|s| &mut s.timeouts.connect_wait, ZERO, WEEK),
+        "how long clients of event streams wait for a backend to come up, before they get 502; 0: not",
+    ),
+    key(
+        "timeouts",
         "target_wait",
         Slot::Time(|s| &mut s.timeouts.target_wait, ZERO, WEEK),
         "how long a request waits for a target that has its max_connections, before it gets 503",
@@ -85,6 +91,6 @@ pub(super) const KEYS: &[Key] = &[
         "timeouts",
         "reconnect",
         Slot::Time(|s| &mut s.timeouts.reconnect, ZERO, WEEK),
-        "at shutdown, about when clients of event streams are told to come back (retry:); 0: no word",
+        "about when clients are told to come back: of event streams at shutdown (retry:), of 502, 503 and 504 (Retry-After); 0: no word",
     ),
 ];
