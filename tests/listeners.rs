@@ -109,6 +109,27 @@ fn tls_serves_all_that_plain_connections_get() {
     assert_eq!(stream.fetch("/").text(), "plain\n");
 }
 
+/// A client of HTTP/1.0 has nothing but the connection's end to tell that all was sent.
+#[test]
+fn a_body_that_the_connection_ends_is_ended_by_tls() {
+    let (authority, backend) = (Authority::new(), backend());
+    let (gripd, secure) = start(&authority, |c| c.route(format!("* {}", backend.addr)));
+    let name = ServerName::try_from("a.test").unwrap();
+    let mut session = ClientConnection::new(authority.client(), name).unwrap();
+    let mut socket = TcpStream::connect(secure).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = rustls::Stream::new(&mut session, &mut socket);
+    let request = b"GET /stream HTTP/1.0\r\nHost: a.test\r\n\r\n";
+    stream.write_all(request).unwrap();
+    gripd.wait_subscribers("c", "http-stream", 1);
+    gripd.push("c", "one\n");
+    gripd.close_streams("c");
+    let mut all = String::new();
+    // An end without a goodbye is an error here.
+    stream.read_to_string(&mut all).unwrap();
+    assert!(all.ends_with("begin\none\n"), "{all}");
+}
+
 #[test]
 fn a_slow_reader_over_tls_gets_every_item_whole() {
     let (authority, backend) = (Authority::new(), backend());

@@ -164,6 +164,15 @@ impl Tls {
     }
 }
 
+/// Says goodbye, as far as that needs no waiting: without it the end of a body that only the
+/// connection's end ends could be anybody's work.
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.session.borrow_mut().send_close_notify();
+        let _ = self.try_flush();
+    }
+}
+
 impl AsyncRead for Tls {
     fn poll_read(
         self: Pin<&mut Self>,
