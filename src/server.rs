@@ -276,7 +276,7 @@ impl Core {
     ) -> tokio::task::JoinHandle<()> {
         let (front, open) = (Rc::clone(front), Arc::clone(&self.open));
         let settings = Arc::clone(&self.settings);
-        let manner = Rc::new(manner);
+        let (manner, stop) = (Rc::new(manner), self.stop.clone());
         let on_client = move |socket: ClientSocket, remote: Remote, place: OwnedSemaphorePermit| {
             if remote != Remote::Unix
                 && let Err(error) = listen::options::tune_client(&socket, &settings.timeouts)
@@ -289,14 +289,23 @@ impl Core {
                 return;
             }
             let (manner, limit) = (Rc::clone(&manner), settings.timeouts.request_head);
+            let stopped = stopped(stop.clone());
             tokio::task::spawn_local(async move {
-                if let Some(arrived) = manner.greet(socket, remote, limit).await {
-                    front.serve(arrived, ticket);
+                let too_late = async {
+                    stopped.await;
+                    tokio::time::sleep(NEWCOMER).await;
+                };
+                tokio::select! {
+                    arrived = manner.greet(socket, remote, limit) => {
+                        if let Some(arrived) = arrived {
+                            front.serve(arrived, ticket);
+                        }
+                    }
+                    () = too_late => {}
                 }
             });
         };
-        let (places, mut stop) = (Arc::clone(&self.places), self.stop.clone());
-        let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+        let (places, stopped) = (Arc::clone(&self.places), stopped(self.stop.clone()));
         let accepting = listen::accept::accept_loop(listener, places, on_client, stopped);
         tokio::task::spawn_local(accepting)
     }
@@ -318,6 +327,12 @@ impl Core {
             );
         }
     }
+}
+
+/// Waits until the server is to stop.
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is as good as a stop.
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// Counts an open connection for as long as it lives.
@@ -487,6 +502,9 @@ const HOLDS_SHARE: f32 = 0.75;
 
 /// How often the end looks whether the last connection has gone.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// While the server stops: how long a connection is waited for whose TLS handshake goes on.
+const NEWCOMER: Duration = Duration::from_millis(500);
 
 /// How long a core may take beyond the grace time of its connections.
 const SLACK: Duration = Duration::from_secs(1);

@@ -195,6 +195,20 @@ fn streams_over_tls_end_properly_when_gripd_stops() {
 }
 
 #[test]
+fn a_handshake_that_hangs_holds_up_no_stop() {
+    let authority = Authority::new();
+    let (mut gripd, secure) = start(&authority, |c| c.route("* test"));
+    let mut silent = Wire::connect(secure);
+    let near = After::tls(&authority, "a.test", secure, b"");
+    // Behind the silent one in the queue: that has been taken as well.
+    assert_eq!(Wire::connect(near.addr).fetch("/").status(), 200);
+    gripd.signal("TERM");
+    assert!(gripd.wait_exit().success());
+    assert!(silent.wait_closed());
+    assert!(gripd.log().contains("cut=0"), "{}", gripd.log());
+}
+
+#[test]
 fn a_certificate_is_chosen_by_the_name_asked_for() {
     let authority = Authority::new();
     let folder = authority.folder().join("certs");
