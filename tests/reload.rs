@@ -208,3 +208,25 @@ fn a_start_without_a_usable_route_answers_502_until_there_is_one() {
     fs::write(gripd.dir().join("routes"), line(&b)).unwrap();
     eventually("requests go to B", || gripd.fetch("/").text() == "B");
 }
+
+/// Nobody who is held notices a reload, nor anything that is published meanwhile.
+#[test]
+fn a_thousand_streams_outlive_hangups_under_load() {
+    let held = Backend::always(instruct(&["Grip-Hold: stream", "Grip-Channel: c"], "hi\n"));
+    let b = Backend::saying("B");
+    let gripd = Gripd::start(|c| c.file("routes", &line(&held)));
+    let mut streams: Vec<_> = (0..1000).map(|_| gripd.stream("/s", "hi\n")).collect();
+    let files = Files { gripd, a: held, b };
+    for number in 0..40 {
+        let target = if number % 2 == 0 { &files.b } else { &files.a };
+        fs::write(files.path("routes"), line(target)).unwrap();
+        files.gripd.signal("HUP");
+        assert_eq!(files.gripd.push("c", &format!("{number}\n")), 1000);
+    }
+    files.gripd.close_streams("c");
+    let all: String = (0..40).map(|number| format!("{number}\n")).collect();
+    for stream in &mut streams {
+        stream.expect_stream(&all);
+        stream.expect_last_chunk();
+    }
+}
