@@ -2,6 +2,7 @@
 //! runtime, a shard and a front of its own, and stops them again.
 
 mod activation;
+mod signals;
 mod sockets;
 
 use std::{
@@ -19,7 +20,6 @@ use arc_swap::ArcSwap;
 use sd_notify::NotifyState;
 use tokio::{
     runtime,
-    signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::LocalSet,
 };
@@ -42,6 +42,7 @@ use crate::{
     tls,
     upstream::welcome::{Publishing, Welcome},
 };
+use signals::Signals;
 use sockets::{Door, Shown, Sockets};
 
 /// Why gripd did not start, or stopped.
@@ -436,43 +437,6 @@ fn watch_routes(settings: &Settings, routes: &table::Shared) -> Result<Option<Re
 fn tell_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!("systemd cannot be told (NOTIFY_SOCKET): {error}");
-    }
-}
-
-/// The signals gripd acts on.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// Takes them over from now on. Needs a runtime.
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for SIGTERM or SIGINT; SIGHUP reloads the routes, and does `hangup`.
-    async fn stop(&mut self, reloader: Option<&Reloader>, hangup: &dyn Fn()) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    // First, so that what the reload has to say is in the new file.
-                    hangup();
-                    if let Some(reloader) = reloader {
-                        reloader.reload_now();
-                    } else {
-                        tracing::info!("SIGHUP: the routes come from no file");
-                    }
-                }
-            }
-        }
     }
 }
 

@@ -22,11 +22,13 @@ use rustls::{
     sign::CertifiedKey,
 };
 
+mod anybody;
 mod folder;
 pub mod probe;
 #[cfg(test)]
 mod tests;
 
+pub use anybody::Anybody;
 pub use folder::Folder;
 
 /// Why a certificate cannot be used. Never tells anything of the key.
@@ -161,11 +163,16 @@ pub fn server(certs: impl ResolvesServerCert + 'static) -> Result<ServerConfig, 
     Ok(config)
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The crypto provider.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn read(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
+/// Reads certificates, the own one first, and its key; both PEM.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn read(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
     let (certs, private) = (read_file(cert)?, read_file(key)?);
     let certs = CertificateDer::pem_slice_iter(&certs).collect::<Result<Vec<_>, _>>();
     let certs = certs.ok().filter(|certs| !certs.is_empty());

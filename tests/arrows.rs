@@ -88,11 +88,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("listen", &["config", "front", "socket", "telemetry"]),
-    ("routes", &["config", "cross_origin", "grip"]),
+    ("routes", &["config", "cross_origin", "grip", "tls"]),
     ("socket", &[]),
     ("telemetry", &["config"]),
     ("tls", &[]),
-    ("upstream", &["config", "grip", "routes", "telemetry"]),
+    (
+        "upstream",
+        &["config", "grip", "routes", "telemetry", "tls"],
+    ),
     ("websocket", &[]),
 ];
 

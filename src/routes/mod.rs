@@ -3,7 +3,6 @@
 
 pub mod grammar;
 #[cfg(feature = "server")]
-pub mod identity;
 #[cfg(feature = "server")]
 pub mod table;
 #[cfg(feature = "server")]

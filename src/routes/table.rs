@@ -19,9 +19,9 @@ use crate::{
     grip::signature::Signer,
     routes::{
         grammar::{Address, Domain, LineError, Parsed, Proto, Route, Target, parse_line},
-        identity,
         why::Misfit,
     },
+    tls,
 };
 
 /// The table in use: readers load it, the watcher stores a new one.
@@ -338,7 +338,7 @@ fn identity_fault(target: &Target) -> Option<Fault> {
         .client_cert
         .as_ref()
         .zip(target.client_key.as_ref())?;
-    let error = identity::read(cert, key, &identity::provider()).err()?;
+    let error = tls::read(cert, key).err()?;
     let message = format!(
         "client_cert and client_key cannot be used: {error}; allowed: PEM files, paths from the \
          folder gripd was started in"

@@ -4,7 +4,6 @@
 //!
 //! Everything but [`TlsClient`] lives on one thread, inside a `LocalSet`. `zhttp` is not here.
 
-mod anybody;
 mod body;
 mod connect;
 pub mod health;

@@ -19,10 +19,10 @@ use rustls::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{Error, anybody::Anybody, stream::Stream};
-use crate::routes::{
-    grammar::{Address, Target},
-    identity,
+use super::{Error, stream::Stream};
+use crate::{
+    routes::grammar::{Address, Target},
+    tls::{self, Anybody},
 };
 
 /// How TLS is spoken with a target.
@@ -101,7 +101,7 @@ impl TlsClient {
     /// A client that also trusts the authorities of a file. Nothing is read before it is needed.
     pub fn new(ca_file: Option<PathBuf>) -> Arc<Self> {
         Arc::new(Self {
-            provider: identity::provider(),
+            provider: tls::provider(),
             ca_file,
             authorities: OnceLock::new(),
             known: Mutex::default(),
@@ -208,8 +208,10 @@ impl TlsClient {
         let mut config = match &manner.identity {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
-                let own = identity::read(cert, key, &self.provider)?;
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own)))
+                let own = tls::read(cert, key).map_err(|error| error.to_string())?;
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(
+                    Arc::unwrap_or_clone(own),
+                )))
             }
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];

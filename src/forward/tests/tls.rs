@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
@@ -61,7 +62,7 @@ impl Authority {
         let cert = params.self_signed(&key).unwrap();
         self.file("ca.pem", &cert.pem());
         let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-        let config = ServerConfig::builder_with_provider(crate::routes::identity::provider())
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -73,7 +74,7 @@ impl Authority {
     /// What a backend for this name speaks with; `mutual`: it wants a certificate of its clients.
     fn server(&self, name: &str, mutual: bool) -> TlsAcceptor {
         let (cert, key) = self.issue(name);
-        let provider = crate::routes::identity::provider();
+        let provider = provider();
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .unwrap();
@@ -480,4 +481,8 @@ async fn a_target_may_be_a_unix_socket() {
         assert_eq!(failure.cause, Cause::Upstream(Error::Blocked));
     })
     .await;
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
 }
