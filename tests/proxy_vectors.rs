@@ -6,8 +6,6 @@
 //! gripd makes itself are its own: what they must *name* is asserted. Vectors of which another file
 //! has the test already:
 //!
-//! 44: `trusted.rs`, `what_concerns_grip_goes_both_ways_untouched` and
-//!     `forwarded_addresses_and_marks_are_those_of_the_proxy_in_front`
 //! 74: `proxy.rs`, `ten_megabytes_pass_both_ways`
 //! 82 to 93: `vectors_cross_origin.rs`, by their numbers
 //! 106: `listeners.rs`, `a_certificate_is_chosen_by_the_name_asked_for`
@@ -48,6 +46,9 @@ mod control;
 #[path = "proxy_vectors/tools.rs"]
 mod tools;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+
 use support::{Backend, DeadPort, Gripd, Head, Response, Setup};
 
 /// Asks for a path of `h.test`, with these header lines, on a connection of its own.
@@ -55,6 +56,12 @@ fn ask(gripd: &Gripd, path: &str, headers: &[&str]) -> Response {
     let mut client = gripd.client();
     client.request("GET", path, headers, "");
     client.response()
+}
+
+/// Part `n` of a JWT, decoded.
+fn jwt_part(token: &str, n: usize) -> Value {
+    let part = token.split('.').nth(n).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 /// gripd with these routes, where `A` and `B` stand for two backends that say their letter and

@@ -1,13 +1,13 @@
 //! Vectors 40 to 45 and 51 to 57: what the backend sees of a request whose route changes nothing.
 
-use std::time::SystemTime;
+use std::{path::Path, time::SystemTime};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use gripd::grip::signature::Verifier;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::{
-    ask,
+    ask, jwt_part,
     support::{Backend, Gripd, Head, Setup},
 };
 
@@ -26,6 +26,7 @@ fn settings(setup: Setup) -> Setup {
         .set("GRIP_UPSTREAM_KEY", UPSTREAM)
         .set("PROXY_CDN_LOOP", "testcdn")
         .set("PROXY_X_FORWARDED_FOR", "truncate:2,append")
+        .set("PROXY_X_FORWARDED_FOR_TRUSTED", "append")
         .set("PROXY_ACCEPT_X_FORWARDED_PROTOCOL", "true")
         .set("PROXY_SET_X_FORWARDED_PROTOCOL", "true")
 }
@@ -39,12 +40,6 @@ fn seen(site: &(Gripd, Backend), headers: &[&str]) -> Head {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap().as_secs()
-}
-
-/// Part `n` of a JWT.
-fn part(token: &str, n: usize) -> Value {
-    let part = token.split('.').nth(n).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 fn signed(claims: &Value, key: &str) -> String {
@@ -74,16 +69,17 @@ fn v040_what_is_added_to_a_plain_request() {
         assert!(!head.has(none), "{none}: {}", head.raw);
     }
     let token = head.get("Grip-Sig").unwrap();
-    assert_eq!(part(token, 0), json!({"typ": "JWT", "alg": "HS256"}));
-    let claims = part(token, 1);
+    assert_eq!(jwt_part(token, 0), json!({"typ": "JWT", "alg": "HS256"}));
+    let claims = jwt_part(token, 1);
     assert_eq!(claims["iss"], "pushpin");
-    // A signature may be used again within its time.
     let exp = claims["exp"].as_u64().unwrap();
-    assert!(exp > before && exp <= now() + 3600, "{claims}");
-    assert_eq!(
-        signed(&claims, "changeme").split('.').nth(2),
-        token.split('.').nth(2)
+    let hour_from = |time: u64| time + 3600;
+    assert!(
+        (hour_from(before)..=hour_from(now())).contains(&exp),
+        "{claims}"
     );
+    let verifier = Verifier::new("changeme", Path::new("")).unwrap().unwrap();
+    assert!(verifier.verify(token.as_bytes(), now()).is_ok());
 }
 
 /// Pushpin leaves what `Connection` names and `Upgrade`, and removes `Accept-Encoding` and
@@ -145,6 +141,31 @@ fn v042_v043_what_proxies_in_front_tell_is_passed_on() {
 }
 
 #[test]
+fn v044_what_a_trusted_client_tells_stays() {
+    let site = site();
+    let good = signed(&json!({"iss": "x", "exp": now() + 60}), UPSTREAM);
+    let sent = [
+        &format!("Grip-Sig: {good}"),
+        "Grip-Feature: foo",
+        "Grip-X: y",
+        "X-Forwarded-For: 1.1.1.1, 2.2.2.2",
+        "X-Forwarded-For: 3.3.3.3",
+        "eb9bf0f5-Q: q",
+    ];
+    let head = seen(&site, &sent);
+    assert_eq!(head.names_from("Grip-").len(), 3, "{}", head.raw);
+    for (name, value) in [
+        ("Grip-Sig", &*good),
+        ("Grip-Feature", "foo"),
+        ("Grip-X", "y"),
+        ("X-Forwarded-For", "1.1.1.1, 2.2.2.2, 3.3.3.3, 127.0.0.1"),
+    ] {
+        assert_eq!(head.all(name), [value], "{name}: {}", head.raw);
+    }
+    assert!(!head.has("eb9bf0f5-Q"), "{}", head.raw);
+}
+
+#[test]
 fn v045_who_proves_nothing_has_no_grip_of_its_own() {
     let site = site();
     let good = signed(&json!({"iss": "x", "exp": now() + 60}), UPSTREAM);
@@ -163,7 +184,7 @@ fn v045_who_proves_nothing_has_no_grip_of_its_own() {
         let head = seen(&site, &[&format!("Grip-Sig: {bad}"), "Grip-X: y"]);
         let sent = head.all("Grip-Sig");
         assert_eq!(sent.len(), 1, "{}", head.raw);
-        assert_eq!(part(sent[0], 1)["iss"], "pushpin");
+        assert_eq!(jwt_part(sent[0], 1)["iss"], "pushpin");
         assert!(!head.has("Grip-X"), "{}", head.raw);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use gripd::grip::signature::Verifier;
 
 use crate::{
-    Lines, ask,
+    Lines, ask, jwt_part,
     support::{Backend, Gripd},
 };
 
@@ -170,17 +170,19 @@ fn v048_v049_v050_a_route_signs_with_its_own_key() {
     });
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.unwrap().as_secs();
-    for (path, key) in [
-        ("/sig/", "k,1"),
-        ("/sigb/", "base64:AAEC"),
-        ("/ec", "file:ec-public.pem"),
-        ("/rsa", "file:rsa-public.pem"),
-        ("/none", "global"),
-        ("/empty", "global"),
+    for (path, key, iss, alg) in [
+        ("/sig/", "k,1", "me", "HS256"),
+        ("/sigb/", "base64:AAEC", "pushpin", "HS256"),
+        ("/ec", "file:ec-public.pem", "pushpin", "ES256"),
+        ("/rsa", "file:rsa-public.pem", "pushpin", "RS256"),
+        ("/none", "global", "pushpin", "HS256"),
+        ("/empty", "global", "pushpin", "HS256"),
     ] {
         assert_eq!(ask(&gripd, path, &[]).status(), 200);
         let head = backend.last().head;
         let signature = head.get("Grip-Sig").unwrap();
+        assert_eq!(jwt_part(signature, 0)["alg"], alg, "{path}");
+        assert_eq!(jwt_part(signature, 1)["iss"], iss, "{path}");
         let verifier = Verifier::new(key, &keys()).unwrap().unwrap();
         assert!(
             verifier.verify(signature.as_bytes(), now).is_ok(),
