@@ -58,7 +58,8 @@ pub(super) async fn write(socket: &mut ClientSocket, fault: &Fault) {
 /// discarded for a while: closing over unread bytes resets the connection, and a reset destroys
 /// the answer before it is read.
 pub(super) async fn close(socket: &mut ClientSocket, unread: bool) {
-    if socket.shutdown().await.is_err() || !unread {
+    let shut = timeout(LINGER, socket.shutdown()).await;
+    if !matches!(shut, Ok(Ok(()))) || !unread {
         return;
     }
     let _ = timeout(LINGER, async {

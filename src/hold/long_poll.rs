@@ -10,8 +10,14 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    answer, dress, early::Early, gone::Gone, packed::Packed, request, session::Outcome,
-    start::Context, terms::Terms,
+    answer, dress,
+    early::Early,
+    gone::Gone,
+    packed::Packed,
+    request,
+    session::{Outcome, close},
+    start::Context,
+    terms::Terms,
 };
 use crate::{
     forward,
@@ -69,7 +75,7 @@ impl LongPoll {
         if !context.forwarder.crosses_origins(Some(route)) {
             return response;
         }
-        let head = request::parts(&self.request.unpack());
+        let head = self.request.unpack().and_then(|head| request::parts(&head));
         match head.and_then(|head| context.forwarder.dress(&head, route)) {
             Some(cross_origin) => dress::whole(response, &cross_origin, literal),
             None => response,
@@ -109,7 +115,8 @@ impl LongPoll {
     ) -> Outcome {
         match write_all(&mut socket, answer, STALLED).await {
             Ok(()) if self.keep_alive => Outcome::Next(socket, early),
-            Ok(()) | Err(_) => Outcome::Over,
+            Ok(()) => close(socket).await,
+            Err(_) => Outcome::Over,
         }
     }
 }
@@ -127,7 +134,7 @@ async fn write_all(
         }
         bytes = &bytes[written..];
     }
-    Ok(())
+    tokio::time::timeout(stalled, socket.flush()).await?
 }
 
 /// An item goes to every long-poll of its channel: one line says it for all of them.

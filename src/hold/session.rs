@@ -11,6 +11,8 @@ use std::{
 
 use bytes::Bytes;
 
+use tokio::io::AsyncWriteExt;
+
 use super::{
     ask,
     early::{Early, Left},
@@ -368,8 +370,16 @@ async fn last(
             }
             None => Outcome::Over,
         },
+        (Event::Ended, _) => close(socket).await,
         _ => Outcome::Over,
     }
+}
+
+/// Closes a connection on which everything was said: over TLS with a goodbye, without which the
+/// end of a body that only the connection ends could be anybody's work.
+pub(super) async fn close(mut socket: ClientSocket) -> Outcome {
+    let _ = tokio::time::timeout(GOODBYE, socket.shutdown()).await;
+    Outcome::Over
 }
 
 /// Ready with the shard's word, or when the client has gone or sends too much.
@@ -425,9 +435,12 @@ fn retry(
     let (Ending::LongPoll(poll), Some(socket)) = (ending, held.take_wire()) else {
         return Outcome::Over;
     };
+    let Some(request) = poll.request.unpack() else {
+        return Outcome::Over;
+    };
     Outcome::Retry(Box::new(Retry {
         socket,
-        bytes: [poll.request.unpack(), early.clone()].concat(),
+        bytes: [&request, &**early].concat(),
         paused: Paused {
             last: held.last_ids(),
             held,
@@ -459,5 +472,8 @@ fn cause(turn: &Turn) -> &'static str {
         },
     }
 }
+
+/// How long a client may take for the goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 static FAILED: Every = Every::new(Duration::from_secs(1));

@@ -42,6 +42,11 @@ pub trait Wire {
         Ok(())
     }
 
+    /// Bytes that were brought out of it so far, for who wants to know whether that goes on.
+    fn flushed(&self) -> u64 {
+        0
+    }
+
     /// Reads what is there now; 0: the peer has ended its side.
     ///
     /// # Errors
@@ -226,23 +231,24 @@ impl<W: Wire> Outlet<W> {
             if self.blocked {
                 return Written::Blocked;
             }
-            if backlog.pieces.is_empty() {
-                self.backlog = None;
-                break;
-            }
-            match wire
-                .try_write_vectored(backlog.slices(self.framing, &mut [IoSlice::new(&[]); GATHER]))
-            {
-                Ok(written) => {
+            let result = if backlog.pieces.is_empty() {
+                let ended = backlog.ended;
+                wire.try_flush().map(|()| {
+                    self.backlog = None;
+                    ended
+                })
+            } else {
+                let mut slices = [IoSlice::new(&[]); GATHER];
+                let slices = backlog.slices(self.framing, &mut slices);
+                wire.try_write_vectored(slices).map(|written| {
                     self.sent += written as u64;
-                    if backlog.advance(written, self.framing) {
-                        self.backlog = None;
-                        return Written::Last;
-                    }
-                    if backlog.pieces.is_empty() {
-                        self.backlog = None;
-                    }
-                }
+                    backlog.advance(written, self.framing);
+                    false
+                })
+            };
+            match result {
+                Ok(true) => return Written::Last,
+                Ok(false) => {}
                 Err(error) if is_full(&error) => self.blocked = true,
                 Err(_) => return Written::Broken,
             }
@@ -258,16 +264,22 @@ impl<W: Wire> Outlet<W> {
         if std::mem::replace(&mut backlog.watched, true) {
             return None;
         }
-        Some(backlog.written)
+        let written = backlog.written;
+        Some(written + self.flushed())
+    }
+
+    fn flushed(&self) -> u64 {
+        self.wire.as_ref().map_or(0, Wire::flushed)
     }
 
     /// Something still waits, and nothing got out since `written` bytes were.
     pub(super) fn is_stalled(&mut self, written: u64) -> bool {
+        let flushed = self.flushed();
         let Some(backlog) = &mut self.backlog else {
             return false;
         };
         backlog.watched = false;
-        backlog.written == written
+        backlog.written + flushed == written
     }
 
     /// Ends the watch: whoever looked does not any more.
@@ -343,7 +355,7 @@ impl<W: Wire> Outlet<W> {
             .map(|piece| piece.bytes(self.framing).len());
         backlog.bytes = waiting.sum::<usize>() - backlog.offset;
         // While the socket is full the client is slow, though nothing waits here any more.
-        if backlog.pieces.is_empty() && !self.blocked {
+        if backlog.pieces.is_empty() && !self.blocked && !backlog.ended {
             self.backlog = None;
         }
     }
@@ -380,22 +392,23 @@ impl Backlog {
         &slices[..count]
     }
 
-    /// Counts `written` bytes as out; true when the body's last piece is.
-    fn advance(&mut self, written: usize, framing: Framing) -> bool {
+    /// Counts `written` bytes as out. Behind the body's last piece nothing is kept.
+    fn advance(&mut self, written: usize, framing: Framing) {
         self.bytes -= written;
         self.offset += written;
         self.written += written as u64;
         while let Some(piece) = self.pieces.front() {
             let len = piece.bytes(framing).len();
             if self.offset < len {
-                return false;
+                return;
             }
             self.offset -= len;
             if self.pieces.pop_front().is_some_and(|piece| piece.last) {
-                return true;
+                self.ended = true;
+                self.pieces.clear();
+                (self.bytes, self.offset) = (0, 0);
             }
         }
-        false
     }
 }
 

@@ -395,7 +395,7 @@ impl<W: Wire> Shard<W> {
             Mode::Stream => {
                 subscriber.end();
                 let written = subscriber.outlet.send(&Rc::new(Piece::end()));
-                subscriber.written(&written);
+                self.written(slot, &written);
             }
         }
     }

@@ -21,6 +21,10 @@ impl Wire for ClientSocket {
         Self::try_flush(self)
     }
 
+    fn flushed(&self) -> u64 {
+        Self::flushed(self)
+    }
+
     fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
         Self::try_read(self, into)
     }

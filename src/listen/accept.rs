@@ -49,13 +49,16 @@ pub async fn accept_loop(
 /// Takes a connection that is there already.
 async fn waiting(listener: &Listener) -> Option<(ClientSocket, Remote)> {
     // Once more after the runtime has asked the kernel what is new.
-    for _ in 0..2 {
+    let mut asked = 0;
+    while asked < 2 {
         let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
         match accepted {
             Poll::Ready(Ok(accepted)) => return Some(accepted),
             Poll::Ready(Err(error)) if !is_clients(&error) => return None,
-            Poll::Ready(Err(_)) | Poll::Pending => tokio::task::yield_now().await,
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => asked += 1,
         }
+        tokio::task::yield_now().await;
     }
     None
 }

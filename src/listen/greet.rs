@@ -134,10 +134,11 @@ fn header(bytes: &[u8]) -> io::Result<Option<Header>> {
                 v2::Addresses::IPv6(all) => Some((all.source_address, all.source_port).into()),
                 v2::Addresses::Unspecified | v2::Addresses::Unix(_) => None,
             },
-            secure: header.tlvs().flatten().any(|one| {
-                let flags = one.value.first().copied().unwrap_or_default();
-                one.kind == v2::Type::SSL as u8 && flags & CLIENT_SSL > 0
-            }),
+            secure: header.command == v2::Command::Proxy
+                && header.tlvs().flatten().any(|one| {
+                    let flags = one.value.first().copied().unwrap_or_default();
+                    one.kind == v2::Type::SSL as u8 && flags & CLIENT_SSL > 0
+                }),
         })),
         HeaderResult::V1(Err(error)) => Err(wrong(error.to_string())),
         HeaderResult::V2(Err(error)) => Err(wrong(error.to_string())),
@@ -158,6 +159,9 @@ async fn encrypt(mut arrived: Arrived, config: Arc<ServerConfig>) -> io::Result<
     if arrived.early.first().is_some_and(u8::is_ascii_uppercase) {
         arrived.socket.write_all(PLAIN).await?;
         arrived.socket.shutdown().await?;
+        // Closing over unread bytes would destroy the answer before it is read.
+        let mut rest = arrived.socket.take(DISCARD);
+        while rest.read(&mut [0; 512]).await? > 0 {}
         return Err(wrong("plain HTTP on a port for TLS".into()));
     }
     let tls = Tls::accept(arrived.socket, &arrived.early, config).await?;
@@ -180,6 +184,9 @@ const LONGEST: usize = 4096;
 
 /// A client's first message fits, as a rule.
 const READ: usize = 2048;
+
+/// Most bytes that are read of somebody who is refused.
+const DISCARD: u64 = 64 << 10;
 
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
     Content-Length: 45\r\nConnection: close\r\n\r\nThis port speaks TLS: ask for it by https://\n";

@@ -48,14 +48,19 @@ fn socket(all: &mut ListenFd, index: usize) -> io::Result<Option<Bound>> {
         all.take_unix_listener(index)?.map(Bound::Unix)
     };
     match &socket {
-        Some(Bound::Tcp(socket)) => unblock(socket.as_fd())?,
-        Some(Bound::Unix(socket)) => unblock(socket.as_fd())?,
+        Some(Bound::Tcp(socket)) => prepare(socket.as_fd())?,
+        Some(Bound::Unix(socket)) => prepare(socket.as_fd())?,
         None => {}
     }
     Ok(socket)
 }
 
 /// As the runtime needs it.
-fn unblock(socket: BorrowedFd<'_>) -> io::Result<()> {
-    SockRef::from(&socket).set_nonblocking(true)
+fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let socket = SockRef::from(&socket);
+    if !socket.is_listener()? {
+        let wrong = "systemd hands over a connection, not a socket to listen on: say Accept=no";
+        return Err(io::Error::other(wrong));
+    }
+    socket.set_nonblocking(true)
 }

@@ -112,6 +112,14 @@ impl ClientSocket {
         }
     }
 
+    /// Bytes that were brought out so far of those that were kept here.
+    pub fn flushed(&self) -> u64 {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => 0,
+            Self::Tls(tls) => tls.flushed(),
+        }
+    }
+
     /// Reads what is there now; 0: the peer has ended its side.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! and without being borrowed for it.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     io::{self, BufRead, IoSlice, Read, Write},
     pin::Pin,
@@ -21,6 +21,8 @@ use super::ClientSocket;
 pub struct Tls {
     socket: ClientSocket,
     session: RefCell<ServerConnection>,
+    /// Encrypted bytes that are out.
+    out: Cell<u64>,
 }
 
 impl Tls {
@@ -40,6 +42,7 @@ impl Tls {
         let tls = Self {
             socket,
             session: RefCell::new(session),
+            out: Cell::new(0),
         };
         let mut early = early;
         while !early.is_empty() {
@@ -110,41 +113,59 @@ impl Tls {
     pub(super) fn try_flush(&self) -> io::Result<()> {
         let mut session = self.session.borrow_mut();
         while session.wants_write() {
-            session.write_tls(&mut Try(&self.socket))?;
+            let written = session.write_tls(&mut Try(&self.socket))?;
+            self.out.set(self.out.get() + written as u64);
         }
         Ok(())
+    }
+
+    pub(super) fn flushed(&self) -> u64 {
+        self.out.get()
     }
 
     /// Takes one record's worth at most, and nothing while an earlier one is not out: what waits
     /// for a slow client waits where it is counted.
     pub(super) fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.try_flush()?;
-        let mut taken = 0;
-        for piece in pieces {
-            let room = RECORD - taken;
-            let part = &piece[..piece.len().min(room)];
-            taken += self.session.borrow_mut().writer().write(part)?;
-            if taken == RECORD {
-                break;
+        let taken = match pieces {
+            [piece] => self.encrypt(&piece[..piece.len().min(RECORD)])?,
+            _ => {
+                let mut record = Vec::with_capacity(RECORD);
+                for piece in pieces {
+                    let room = RECORD - record.len();
+                    record.extend_from_slice(&piece[..piece.len().min(room)]);
+                }
+                self.encrypt(&record)?
             }
-        }
+        };
         match self.try_flush() {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(taken),
         }
     }
 
+    fn encrypt(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.session.borrow_mut().writer().write(bytes)
+    }
+
+    /// Looks into the socket once: what comes may be long and yet hold nothing to read, and others
+    /// wait for their turn.
     pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.session.borrow_mut().reader().read(into) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // Gone without a goodbye, as many clients go.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
-                read => return read,
-            }
-            self.try_in()?;
-            // An answer of the protocol's own (a new key) need not be waited for.
-            let _ = self.try_flush();
+        match self.decrypted(into) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        self.try_in()?;
+        // An answer of the protocol's own (a new key) need not be waited for.
+        let _ = self.try_flush();
+        self.decrypted(into)
+    }
+
+    fn decrypted(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self.session.borrow_mut().reader().read(into) {
+            // Gone without a goodbye, as many clients go.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
         }
     }
 
@@ -164,15 +185,6 @@ impl Tls {
     }
 }
 
-/// Says goodbye, as far as that needs no waiting: without it the end of a body that only the
-/// connection's end ends could be anybody's work.
-impl Drop for Tls {
-    fn drop(&mut self) {
-        self.session.borrow_mut().send_close_notify();
-        let _ = self.try_flush();
-    }
-}
-
 impl AsyncRead for Tls {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -180,6 +192,8 @@ impl AsyncRead for Tls {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
+            // Takes of the task's share of the thread, so that a fast client is not alone on it.
+            ready!(self.poll_read_ready(context))?;
             match self.try_read(into.initialize_unfilled()) {
                 Ok(read) => {
                     into.advance(read);
@@ -188,7 +202,6 @@ impl AsyncRead for Tls {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
-            ready!(self.socket.poll_read_ready(context))?;
         }
     }
 }

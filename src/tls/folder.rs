@@ -7,6 +7,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use parking_lot::Mutex;
@@ -15,7 +16,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::Identity;
+use super::{GLANCE, Identity};
 
 /// The certificates of one address.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Folder {
     other: Option<Identity>,
     /// Those that were asked for: as many as there are files, at most.
     known: Mutex<HashMap<String, Arc<Identity>>>,
+    /// When the log told of files that cannot be used.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Folder {
@@ -37,6 +40,7 @@ impl Folder {
             port,
             other,
             known: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -92,7 +96,11 @@ impl Folder {
                 Some(identity)
             }
             Err(error) => {
-                tracing::warn!("TLS: {error}");
+                let mut told = self.told.lock();
+                if told.is_none_or(|at| at.elapsed() > GLANCE) {
+                    *told = Some(Instant::now());
+                    tracing::warn!("TLS: {error}");
+                }
                 None
             }
         }

@@ -128,7 +128,8 @@ pub(super) async fn farewell(held: Held<ClientSocket>) {
     let _ = tokio::time::timeout(FAREWELL, drained).await;
     if let Some(mut socket) = held.release() {
         // A reset would destroy what the client has not read yet.
-        let _ = tokio::io::AsyncWriteExt::shutdown(&mut socket).await;
+        let shut = tokio::io::AsyncWriteExt::shutdown(&mut socket);
+        let _ = tokio::time::timeout(FAREWELL, shut).await;
         let mut rest = [0; 512];
         let read = async {
             while tokio::io::AsyncReadExt::read(&mut socket, &mut rest)

@@ -34,7 +34,7 @@ pub(super) type Pending = Pin<Box<dyn Future<Output = Heard>>>;
 impl Exchange {
     /// Makes a request. `metas`: what the backend wants to be told again.
     pub(super) fn ask(&self, request: Request, metas: Vec<Header>) -> Pending {
-        let head = request::parts(&self.head.unpack());
+        let head = self.head.unpack().and_then(|head| request::parts(&head));
         let events = Events {
             body: request.body,
             replayed: request.replayed,
