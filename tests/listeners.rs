@@ -154,6 +154,47 @@ fn a_slow_reader_over_tls_gets_every_item_whole() {
     }
 }
 
+/// What a full socket has not taken when the body ends goes out as well, and the connection goes on.
+#[test]
+fn the_end_reaches_a_slow_reader_over_tls() {
+    let (authority, backend) = (Authority::new(), backend());
+    let (gripd, secure) = start(&authority, |c| {
+        c.route(format!("* {}", backend.addr))
+            .set("LIMITS_CONNECTION_BUFFER", "64MiB")
+            .set("CONTROL_MAX_BODY", "64MiB")
+    });
+    let name = ServerName::try_from("a.test").unwrap();
+    let mut session = ClientConnection::new(authority.client(), name).unwrap();
+    let mut socket = TcpStream::connect(secure).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = rustls::Stream::new(&mut session, &mut socket);
+    let mut until = |request: &str, ready: &dyn Fn(), end: &str| {
+        let request = format!("GET {request} HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        ready();
+        let mut all = Vec::new();
+        let mut buffer = vec![0; 64 << 10];
+        while !all.ends_with(end.as_bytes()) {
+            let read = stream.read(&mut buffer).unwrap();
+            all.extend_from_slice(&buffer[..read]);
+        }
+        all.len()
+    };
+    let long = "z".repeat(LARGE / 2);
+    let streaming = || {
+        gripd.wait_subscribers("c", "http-stream", 1);
+        gripd.push("c", &long);
+        gripd.close_streams("c");
+    };
+    assert!(until("/stream", &streaming, "zz\r\n0\r\n\r\n") > long.len());
+    let polling = || {
+        gripd.wait_subscribers("p", "http-response", 1);
+        gripd.answer_polls("p", &format!("{long}end"));
+    };
+    assert!(until("/poll", &polling, "zzend") > long.len());
+    until("/", &|| (), "plain\n");
+}
+
 #[test]
 fn websockets_over_tls() {
     let authority = Authority::new();

@@ -127,16 +127,15 @@ impl Tls {
     /// for a slow client waits where it is counted.
     pub(super) fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.try_flush()?;
-        let taken = match pieces {
-            [piece] => self.encrypt(&piece[..piece.len().min(RECORD)])?,
-            _ => {
-                let mut record = Vec::with_capacity(RECORD);
-                for piece in pieces {
-                    let room = RECORD - record.len();
-                    record.extend_from_slice(&piece[..piece.len().min(room)]);
-                }
-                self.encrypt(&record)?
+        let taken = if let [piece] = pieces {
+            self.encrypt(&piece[..piece.len().min(RECORD)])?
+        } else {
+            let mut record = Vec::new();
+            for piece in pieces {
+                let room = RECORD - record.len();
+                record.extend_from_slice(&piece[..piece.len().min(room)]);
             }
+            self.encrypt(&record)?
         };
         match self.try_flush() {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
