@@ -229,6 +229,8 @@ fn v089_a_fault_names_its_parameter() {
         ("callback=f&_headers=%7B%22a%22:%22%5Cn%22%7D", "_headers"),
         ("callback=f&_method=", "_method"),
         ("callback=f&_method=A%20B", "_method"),
+        ("callback=f&_method=TRACE", "_method"),
+        ("callback=f&_method=track", "_method"),
         ("callback=f&_method=A%0D%0AHost:x", "_method"),
         ("callback=alert(1)//", "callback"),
         ("callback=%zz", "callback"),
@@ -361,7 +363,8 @@ fn what_only_a_browser_says_is_not_the_pages_to_say() {
     let wanted = json!({
         "Cookie": "forged", "Origin": "http://forged", "Sec-Fetch-Site": "none", "Accept": "x/y",
         "Content-Length": "99", "Transfer-Encoding": "chunked", "Connection": "X-Own",
-        "Upgrade": "websocket", "Grip-Sig": "forged", "X-Fine": "1"
+        "Upgrade": "websocket", "Grip-Sig": "forged", "X-Fine": "1", "X_Real_IP": "forged",
+        "X-Forwarded-For": "forged", "Forwarded": "for=forged"
     });
     let bytes = wanted.to_string().into_bytes();
     let headers: Vec<String> = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();

@@ -135,7 +135,10 @@ impl Stead {
             return Err(Fault::Headers);
         }
         Ok(Self {
-            method: Method::from_bytes(method.as_bytes()).map_err(|_| Fault::Method)?,
+            method: Method::from_bytes(method.as_bytes())
+                .ok()
+                .filter(may_be_asked)
+                .ok_or(Fault::Method)?,
             uri: match &asked.query {
                 // What is left of a sound target is one.
                 Some(rest) => format!("/?{rest}").parse().map_err(|_| Fault::Callback)?,
@@ -183,6 +186,13 @@ fn own_headers(asked: &Asked) -> Result<HeaderMap, Fault> {
     Ok(own)
 }
 
+/// A page may not (Fetch standard, "forbidden method"): `TRACE` would tell it what only the browser
+/// and gripd know, cookies and signatures.
+fn may_be_asked(method: &Method) -> bool {
+    let is = |name: &str| method.as_str().eq_ignore_ascii_case(name);
+    !["CONNECT", "TRACE", "TRACK"].into_iter().any(is)
+}
+
 /// Is this about the body, or the answer's, which are both gripd's to frame? An encoded answer
 /// could not be wrapped.
 fn is_of_the_body(name: &HeaderName) -> bool {
@@ -198,11 +208,13 @@ fn is_of_the_body(name: &HeaderName) -> bool {
 }
 
 /// Does only the browser say this, and never a page (Fetch standard, "forbidden request-header")?
-/// A page that could would be taken for another one, or for the user. `Accept` is gripd's.
+/// A page that could would be taken for another one, or for the user. `Accept` is gripd's. Nor does
+/// a page speak for the proxies on the way: of them and of GRIP the real headers tell.
 fn is_browsers(name: &HeaderName) -> bool {
-    let name = name.as_str();
+    // As applications read them that know names by CGI's rule.
+    let name = name.as_str().replace('_', "-");
     matches!(
-        name,
+        &*name,
         "accept"
             | "accept-charset"
             | "accept-encoding"
@@ -213,12 +225,15 @@ fn is_browsers(name: &HeaderName) -> bool {
             | "content-length"
             | "cookie"
             | "cookie2"
+            | "cdn-loop"
             | "date"
             | "dnt"
             | "expect"
+            | "forwarded"
             | "host"
             | "keep-alive"
             | "origin"
+            | "pushpin-route"
             | "referer"
             | "set-cookie"
             | "te"
@@ -226,6 +241,8 @@ fn is_browsers(name: &HeaderName) -> bool {
             | "transfer-encoding"
             | "upgrade"
             | "via"
-    ) || name.starts_with("proxy-")
-        || name.starts_with("sec-")
+            | "x-real-ip"
+    ) || ["grip-", "proxy-", "sec-", "x-forwarded-"]
+        .into_iter()
+        .any(|prefix| name.starts_with(prefix))
 }

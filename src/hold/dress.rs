@@ -69,8 +69,9 @@ fn with_headers(mut response: Response, cross_origin: &CrossOrigin) -> Response 
 /// The answer that is a script. It keeps the headers of what it tells, but for those about the body.
 fn script(told: &Response, body: Vec<u8>) -> Response {
     let is_kept = |one: &&Header| {
-        let mut own = call::HEADERS.iter();
-        !own.any(|(name, _)| one.name.eq_ignore_ascii_case(name))
+        let own = call::HEADERS.iter().map(|(name, _)| *name);
+        !own.chain(OF_THE_BODY)
+            .any(|name| one.name.eq_ignore_ascii_case(name))
     };
     let own = call::HEADERS.map(|(name, value)| Header {
         name: name.into(),
@@ -84,3 +85,14 @@ fn script(told: &Response, body: Vec<u8>) -> Response {
         body: body.into(),
     }
 }
+
+/// Headers that are true of a body and not of a script that tells it.
+const OF_THE_BODY: [&str; 7] = [
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-MD5",
+    "Content-Range",
+    "Digest",
+    "ETag",
+    "Repr-Digest",
+];

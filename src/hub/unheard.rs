@@ -45,7 +45,9 @@ impl Unheard {
     /// An item of this channel met somebody.
     pub(super) fn heard(&self, channel: &str) {
         if self.any.load(Ordering::Relaxed) {
-            self.channels.lock().remove(channel);
+            let mut channels = self.channels.lock();
+            channels.remove(channel);
+            self.any.store(!channels.is_empty(), Ordering::Relaxed);
         }
     }
 
@@ -91,7 +93,7 @@ fn hint(channel: &str, miss: Miss, directory: &Directory) -> String {
         return "nobody is subscribed to any channel".into();
     }
     match nearest(channel, names.iter().map(|name| &**name)) {
-        Some(name) => format!("did you mean {}?", shortened(name)),
+        Some(name) => format!("did you mean {}?", shortened(name).escape_debug()),
         None => "no channel of a similar name has any".into(),
     }
 }
@@ -110,7 +112,8 @@ fn distance(name: &str, other: &str) -> Option<(bool, usize)> {
         return Some((false, difference));
     }
     let most = (shorter / SHORTEST).min(2);
-    if difference > most {
+    // Long names take long to compare, and this is on the way of every publish.
+    if difference > most || name.len() > COMPARED {
         return None;
     }
     let edits = strsim::osa_distance(name, other);
@@ -135,10 +138,13 @@ const PERIOD: Duration = Duration::from_mins(1);
 
 /// Most channels of which is known that they met nobody, and most that are looked at.
 const MOST: usize = 1000;
-const LOOKED_AT: usize = 10_000;
+const LOOKED_AT: usize = 1000;
 
 /// Fewest letters that a name must have in common with another.
 const SHORTEST: usize = 3;
+
+/// Most bytes of a name that is compared letter by letter.
+const COMPARED: usize = 64;
 
 /// In characters.
 const LONGEST: usize = 200;
@@ -161,6 +167,10 @@ mod tests {
         ] {
             assert_eq!(nearest(name, names.into_iter()), expected, "{name}");
         }
+        let (long, longer) = ("x".repeat(COMPARED), "x".repeat(COMPARED + 1));
+        let other = |name: &str| format!("y{}", &name[1..]);
+        assert!(nearest(&long, [&*other(&long)].into_iter()).is_some());
+        assert_eq!(nearest(&longer, [&*other(&longer)].into_iter()), None);
     }
 
     #[test]

@@ -23,12 +23,16 @@ use super::show_address;
 use crate::{
     config::Timeouts,
     routes::grammar::{Address, Balance, Route, Target},
+    telemetry::limit::Every,
 };
+
+/// What targets differ in: they fail and are limited each for itself.
+type Key = (Address, Option<u32>, bool, Option<String>);
 
 /// What is known of targets. Shared by all cores.
 #[derive(Debug)]
 pub struct Health {
-    known: DashMap<(Address, Option<u32>), Arc<Condition>>,
+    known: DashMap<Key, Arc<Condition>>,
     /// How often each route was asked for an order, by its key.
     turns: DashMap<String, AtomicUsize>,
     rest: Duration,
@@ -47,6 +51,9 @@ pub struct Condition {
     rests_until: AtomicU64,
     /// Until when an active check has found it down, in the same way.
     down_until: AtomicU64,
+    /// How often the log tells that it fails, and that it is back.
+    failures: Every,
+    recoveries: Every,
     /// One permit for each connection it takes; `None`: there is no limit.
     room: Option<Arc<Semaphore>>,
 }
@@ -80,11 +87,15 @@ impl Health {
             .iter()
             .map(|one| self.condition(one))
             .collect();
-        let (rested, resting): (Vec<_>, Vec<_>) =
-            (0..count).partition(|index| !conditions[*index].rests());
+        // One that has rested is tried by one request; the others go elsewhere until that is done.
+        let trial = (0..count).find(|index| conditions[*index].is_tried_now(self.rest));
+        let (rested, resting): (Vec<_>, Vec<_>) = (0..count)
+            .filter(|index| Some(*index) != trial)
+            .partition(|index| !conditions[*index].rests());
         let turn = || self.turn(route);
         let in_use = |index: &usize| conditions[*index].in_use.load(Relaxed);
-        let mut order = arranged(rested, route.balance, turn, in_use);
+        let mut order: Vec<_> = trial.into_iter().collect();
+        order.extend(arranged(rested, route.balance, turn, in_use));
         order.extend(arranged(resting, route.balance, turn, in_use));
         order
     }
@@ -124,14 +135,20 @@ impl Health {
 
     /// How a target is.
     pub fn condition(&self, target: &Target) -> Arc<Condition> {
-        let key = (target.address.clone(), target.max_connections);
+        let key = (
+            target.address.clone(),
+            target.max_connections,
+            target.ssl,
+            target.host.clone(),
+        );
         if let Some(known) = self.known.get(&key) {
             return Arc::clone(&known);
         }
-        // A new target is rare, and the time to forget those of an older table.
-        let is_needed =
-            |_: &_, known: &mut Arc<Condition>| Arc::strong_count(known) > 1 || known.rests();
-        self.known.retain(is_needed);
+        // Those of older tables are forgotten when there are many.
+        if self.known.len() >= MOST_TARGETS {
+            self.known
+                .retain(|_, known| Arc::strong_count(known) > 1 || known.rests());
+        }
         let made = || Arc::new(Condition::of(target));
         Arc::clone(&self.known.entry(key).or_insert_with(made))
     }
@@ -159,6 +176,8 @@ impl Condition {
             in_use: AtomicUsize::new(0),
             rests_until: AtomicU64::new(0),
             down_until: AtomicU64::new(0),
+            failures: Every::new(TOLD_EVERY),
+            recoveries: Every::new(TOLD_EVERY),
             room: room.map(|most| Arc::new(Semaphore::new(most as usize))),
         }
     }
@@ -169,18 +188,34 @@ impl Condition {
         self.rests_until.load(Relaxed) > now || self.down_until.load(Relaxed) > now
     }
 
+    /// Has it rested, and is nobody trying it yet? Then whoever asks tries it, and for the others
+    /// it rests on.
+    fn is_tried_now(&self, rest: Duration) -> bool {
+        let until = self.rests_until.load(Relaxed);
+        let now = self.now();
+        let has_rested = until > 0 && until <= now && self.down_until.load(Relaxed) <= now;
+        has_rested
+            && self
+                .rests_until
+                .compare_exchange(until, self.after(rest), Relaxed, Relaxed)
+                .is_ok()
+    }
+
     /// It could not be connected to.
     pub fn failed(&self, rest: Duration, why: &dyn std::fmt::Display) {
         let was_resting = self.rests();
         self.rests_until.store(self.after(rest), Relaxed);
-        if !was_resting {
+        if !was_resting && self.failures.hit(Instant::now()).is_some() {
             tracing::warn!(backend = self.name, ?rest, "a target rests: {why}");
         }
     }
 
     /// It took a connection.
     pub fn reached(&self) {
-        if self.rests_until.load(Relaxed) > 0 && self.rests_until.swap(0, Relaxed) > 0 {
+        if self.rests_until.load(Relaxed) > 0
+            && self.rests_until.swap(0, Relaxed) > 0
+            && self.recoveries.hit(Instant::now()).is_some()
+        {
             tracing::info!(backend = self.name, "a target can be reached again");
         }
     }
@@ -255,6 +290,12 @@ fn arranged(
 }
 
 /// Routes whose turns are remembered.
+/// How often the log tells of one target.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
+/// Targets that are known before old ones are forgotten.
+const MOST_TARGETS: usize = 1000;
+
 const MOST_ROUTES: usize = 100_000;
 
 #[cfg(test)]
@@ -325,6 +366,10 @@ mod tests {
         while first.rests() {
             std::thread::yield_now();
         }
+        // One request tries it; the others wait for what comes of that.
+        assert_eq!(health.order(&route), [0, 1, 2]);
+        assert_eq!(health.order(&route), [1, 2, 0]);
+        first.reached();
         assert_eq!(health.order(&route), [0, 1, 2]);
     }
 
@@ -356,9 +401,10 @@ mod tests {
             ..Target::default()
         };
         let _claim = health.claim(&target(1), false).await;
-        for port in 2..100 {
+        for port in 2..=u16::MAX {
             health.condition(&target(port));
         }
-        assert!(health.known.len() <= 2, "{}", health.known.len());
+        assert!(health.known.len() <= MOST_TARGETS);
+        assert_eq!(health.condition(&target(1)).in_use.load(Relaxed), 1);
     }
 }

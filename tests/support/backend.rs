@@ -198,7 +198,7 @@ impl Backend {
 
     /// Listens again on the same port.
     pub(crate) fn restart(&mut self) {
-        let listener = TcpListener::bind(self.addr).expect("the port is free again");
+        let listener = listen_again(self.addr);
         self.shared.stopped.store(false, Ordering::SeqCst);
         self.thread = Some(accept_loop(listener, Arc::clone(&self.shared)));
     }
@@ -210,6 +210,17 @@ impl Drop for Backend {
             self.stop();
         }
     }
+}
+
+/// Listens where somebody listened before. In between another connection of this machine may have got
+/// the port; it is waited for.
+pub(crate) fn listen_again(addr: SocketAddr) -> TcpListener {
+    let mut listener = None;
+    eventually(&format!("{addr} is free again"), || {
+        listener = TcpListener::bind(addr).ok();
+        listener.is_some()
+    });
+    listener.expect("it is there")
 }
 
 fn bind() -> TcpListener {

@@ -28,7 +28,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-pub(crate) use backend::{Backend, Reply, Request};
+pub(crate) use backend::{Backend, Reply, Request, listen_again};
 pub(crate) use door::Door;
 pub(crate) use gripd::{Gripd, Setup, run_to_end};
 pub(crate) use wire::{Head, Response, Wire};

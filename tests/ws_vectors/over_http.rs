@@ -2,14 +2,12 @@
 //! what is kept, and backends that fail later than at OPEN. Where the backend is at fault Pushpin
 //! drops the connection; gripd closes it with 1011, so that the client knows that it was not it.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use crate::{
     site::{EVENTS, Site, controlled, event, events, hasty, opened, opened_with, subscribe},
     support::{
-        answer,
+        answer, listen_again,
         ws::{FIN, Message, closing, frame_head, opcode, text},
     },
 };
@@ -117,7 +115,7 @@ fn what_was_not_read_is_told_again() {
     let mut site = Site::new([]);
     let mut client = site.open();
     site.backend.stop();
-    let dying = TcpListener::bind(site.backend.addr).unwrap();
+    let dying = listen_again(site.backend.addr);
     let from = site.gripd.log().len();
     client.say("hey");
     let (stream, _) = dying.accept().unwrap();

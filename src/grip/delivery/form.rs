@@ -85,7 +85,7 @@ impl<'a> Form<'a> {
         let subscription: Vec<&str> = subscription.collect();
         Some(Unfit::Mismatch {
             subscription: subscription.join(","),
-            message: message.join(","),
+            message: message.join(",").escape_debug().to_string(),
         })
     }
 
