@@ -98,8 +98,8 @@ class Meant(NamedTuple):
     """How a fact is to differ."""
 
     reason: str
-    gripd: str | list | None  # what gripd is to show, if told
-    sometimes: bool  # Pushpin shows it, too, now and then
+    gripd: str | list | None = None  # what gripd is to show, if told
+    sometimes: bool = False  # Pushpin shows it, too, now and then
 
 
 def intended():
@@ -150,7 +150,7 @@ def compare(pushpin, gripd, expected):
     faults = []
     for fact in [*pushpin, *(fact for fact in gripd if fact not in pushpin)]:
         theirs, ours = pushpin.get(fact, "not there"), gripd.get(fact, "not there")
-        reason, meant, sometimes = expected.get(fact, (None, None, False))
+        reason, meant, sometimes = expected.get(fact, Meant(""))
         if theirs != ours and not reason:
             faults.append(f"{fact}:\n  pushpin {theirs!r}\n  gripd   {ours!r}")
         elif theirs == ours and reason and not sometimes:
@@ -172,10 +172,11 @@ def test_the_list_of_differences_is_checked():
     one, other = {"a": 1, "b": 2}, {"a": 1, "b": 3}
     assert compare(one, one, {}) == []
     assert len(compare(one, other, {})) == 1
-    why = {"b": ("why", None)}
+    why = {"b": Meant("why")}
     assert compare(one, other, why) == []
-    assert compare(one, other, {"b": ("why", 3)}) == []
-    assert len(compare(one, other, {"b": ("why", 4)})) == 1
+    assert compare(one, other, {"b": Meant("why", 3)}) == []
+    assert len(compare(one, other, {"b": Meant("why", 4)})) == 1
     assert ["no longer" in fault for fault in compare(one, one, why)] == [True]
+    assert compare(one, one, {"b": Meant("why", sometimes=True)}) == []
     assert len(compare(one, {"a": 1}, {})) == 1
-    assert len(compare(one, one, {"c": ("why", None)})) == 1
+    assert len(compare(one, one, {"c": Meant("why")})) == 1
