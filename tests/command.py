@@ -3,15 +3,24 @@
 import os
 import signal
 import subprocess
+import sys
+import threading
+from collections import deque
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 COMMAND_LIMIT = 900  # seconds that one command may take, if its step does not say otherwise
 
+LAST_LINES = 60  # of a failed command's output, shown again at the end
+
 
 class Failed(Exception):
-    """A step did not pass; the text says why."""
+    """A step did not pass; the text says why, `last` what its command printed last."""
+
+    def __init__(self, why, last=()):
+        super().__init__(why)
+        self.last = list(last)
 
 
 class Skipped(Exception):
@@ -28,19 +37,34 @@ def run(*argv, cwd=ROOT, env=None, limit=COMMAND_LIMIT):
             cwd=cwd,
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # a group of its own, so that it can be ended as a whole
         )
     except OSError as why:
         raise Failed(f"{argv[0]}: {why.strerror}") from why
+    last = deque(maxlen=LAST_LINES)
+    shower = threading.Thread(target=show, args=(process.stdout, last), daemon=True)
+    shower.start()
     try:
         code = process.wait(limit)
     except subprocess.TimeoutExpired:
-        raise Failed(f"took more than {limit} s: {' '.join(argv[:3])}") from None
+        raise Failed(f"took more than {limit} s: {' '.join(argv[:3])}", last) from None
     finally:
         if process.poll() is None:
             end(process)
+        # What a command left running may hold the pipe open: it is not waited for.
+        shower.join(5)
     if code:
-        raise Failed(f"exit code {code}: {' '.join(argv[:3])}")
+        raise Failed(f"exit code {code}: {' '.join(argv[:3])}", last)
+
+
+def show(output, last):
+    """Prints a command's output as it comes, and keeps its last lines."""
+    for line in output:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+        last.append(line.decode(errors="replace").rstrip())
 
 
 def end(process):

@@ -9,7 +9,8 @@ import pytest
 from proxy import ROOT
 
 sys.path.insert(0, str(ROOT / "tests"))
-import needs  # noqa: E402, found only by the line above
+import command  # noqa: E402, found only by the line above
+import needs  # noqa: E402
 from command import Skipped  # noqa: E402
 
 
@@ -27,6 +28,14 @@ def test_it_lists_its_steps_and_knows_no_others():
     unknown = run("nonsense")
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert unknown.stderr.startswith("no step nonsense; there are: fmt, ")
+
+
+def test_a_failed_command_is_remembered_by_its_last_lines():
+    """What it printed is shown as it comes, and kept for the end of the run."""
+    with pytest.raises(command.Failed, match="exit code 3") as failed:
+        command.run("sh", "-c", "seq 100; echo why >&2; exit 3")
+    assert failed.value.last[-2:] == ["100", "why"]
+    assert len(failed.value.last) == command.LAST_LINES
 
 
 def test_what_was_installed_for_another_checkout_is_not_used(tmp_path):
