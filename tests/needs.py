@@ -169,6 +169,7 @@ PUSHPIN = Debian("pushpin", "pushpin")
 RAILS = Debian("ruby-rails", "rails")
 PUMA = Debian("puma", "puma")
 PHP = Debian("php-cli", "php")
+VALGRIND = Debian("valgrind", "valgrind")
 CHROMIUM = Debian(
     "chromium", "chromium", "chromium-browser", "google-chrome", variable="CHROMIUM"
 )

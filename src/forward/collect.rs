@@ -134,7 +134,8 @@ async fn read(head: &Parts, body: &mut Body, limit: usize) -> Result<Read, Cause
 fn codings(head: &Parts) -> Vec<String> {
     let all = head.headers.get_all(CONTENT_ENCODING).iter();
     all.flat_map(tokens)
-        .filter(|coding| !coding.eq_ignore_ascii_case("identity"))
+        .filter(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+        .map(|coding| String::from_utf8_lossy(coding).into_owned())
         .collect()
 }
 

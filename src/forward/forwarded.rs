@@ -118,7 +118,7 @@ mod tests {
             ..Client::default()
         };
         let secure = is_secure(proxy, &asking, sent);
-        let mut headers = Headers::of(sent);
+        let mut headers = Headers::of(sent.clone());
         strip_claims(&mut headers, proxy, client);
         protocol(&mut headers, proxy, secure, false);
         addresses(&mut headers, proxy.x_forwarded_for, client);
@@ -154,14 +154,14 @@ mod tests {
                 "{client}"
             );
         }
-        let mut headers = Headers::of(&map(&sent));
+        let mut headers = Headers::of(map(&sent));
         strip_claims(&mut headers, &proxy, Some([11, 1, 2, 3].into()));
         assert!(headers.list("x_forwarded_for").is_empty());
     }
 
     #[test]
     fn an_element_of_forwarded_stands_behind_the_others() {
-        let mut headers = Headers::of(&map(&[
+        let mut headers = Headers::of(map(&[
             (FORWARDED, "for=1.1.1.1;by=\"a, b\""),
             (FORWARDED, "junk"),
         ]));

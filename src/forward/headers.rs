@@ -34,13 +34,10 @@ pub(super) struct Upgrade(Option<HeaderValue>);
 
 impl Headers {
     /// The headers of a request.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self(
-            headers
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
+    pub(super) fn of(headers: HeaderMap) -> Self {
+        let mut list = Vec::with_capacity(headers.len() + OURS);
+        list.extend(listed(headers));
+        Self(list)
     }
 
     /// Removes all of a name.
@@ -79,6 +76,7 @@ impl Headers {
             .iter()
             .filter(|(other, _)| other.as_str() == name.as_ref())
             .flat_map(|(_, value)| tokens(value))
+            .map(|token| String::from_utf8_lossy(token).into_owned())
             .collect()
     }
 
@@ -258,7 +256,7 @@ impl Upgrade {
         self.0
             .iter()
             .flat_map(tokens)
-            .any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+            .any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
     }
 }
 
@@ -273,17 +271,27 @@ pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, word: &str) -> b
         .get_all(name)
         .iter()
         .flat_map(tokens)
-        .any(|other| other.eq_ignore_ascii_case(word))
+        .any(|other| other.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// The members of one list header's value.
-pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = String> + use<'_> {
-    String::from_utf8_lossy(value.as_bytes())
-        .split(',')
-        .map(|token| token.trim().to_owned())
-        .filter(|token| !token.is_empty())
-        .collect::<Vec<_>>()
-        .into_iter()
+/// The headers of a map, taken out of it in their order.
+pub(super) fn listed(headers: HeaderMap) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    // The map tells a name once for all its values.
+    let repeats = headers.len() > headers.keys_len();
+    let mut last = None;
+    headers.into_iter().filter_map(move |(name, value)| {
+        if repeats && name.is_some() {
+            last.clone_from(&name);
+        }
+        Some((name.or_else(|| last.clone())?, value))
+    })
+}
+
+/// The members of one list header's value, without empty ones.
+pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    let members = value.as_bytes().split(|byte| *byte == b',');
+    let members = members.map(<[u8]>::trim_ascii);
+    members.filter(|token| !token.is_empty())
 }
 
 /// Does this header concern one connection only?
@@ -300,6 +308,9 @@ fn is_framing(name: &HeaderName) -> bool {
 
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 const MARK: &str = "eb9bf0f5-";
+
+/// Room for what is put behind a client's headers.
+const OURS: usize = 12;
 
 #[cfg(test)]
 mod tests {

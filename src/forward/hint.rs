@@ -3,7 +3,7 @@
 //! route.
 
 use std::{
-    pin::pin,
+    pin::Pin,
     time::{Duration, Instant},
 };
 
@@ -42,13 +42,12 @@ enum Hint {
 pub(super) async fn watch<T>(
     request: &Headers,
     route: &Route,
-    asking: impl Future<Output = T>,
+    mut asking: Pin<&mut impl Future<Output = T>>,
 ) -> T {
     if route.no_grip || !request.accept_events() {
         return asking.await;
     }
-    let mut asking = pin!(asking);
-    if let Ok(answer) = tokio::time::timeout(LONG, &mut asking).await {
+    if let Ok(answer) = tokio::time::timeout(LONG, asking.as_mut()).await {
         return answer;
     }
     let route = show_route(route);
@@ -176,7 +175,7 @@ mod tests {
         let (mut head, ()) = http::Response::new(()).into_parts();
         head.status = StatusCode::from_u16(status).unwrap();
         head.headers = map(answer);
-        Hint::of(&Headers::of(&map(request)), &head, is_meant)
+        Hint::of(&Headers::of(map(request)), &head, is_meant)
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod trust;
 mod wait;
 mod way;
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 
 use http::{request, response};
 use hyper::upgrade::OnUpgrade;
@@ -224,7 +224,8 @@ impl Forwarder {
         prepared: &Prepared,
         upload: &Upload,
     ) -> Result<Answer, (Option<usize>, Cause)> {
-        let asking = self.targets(route, prepared, upload);
+        // By reference: by value the watch would have room for it three times.
+        let asking = pin!(self.targets(route, prepared, upload));
         let began = Instant::now();
         let result = hint::watch(&prepared.headers, route, asking).await;
         note(route, &result, began);

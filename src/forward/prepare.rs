@@ -80,7 +80,7 @@ impl Forwarder {
             trusted,
         } = manner;
         let trailers = headers::accepts_trailers(&head.headers);
-        let mut headers = Headers::of(&head.headers);
+        let mut headers = Headers::of(head.headers);
         strip_claims(&mut headers, proxy, client.addr);
         headers.apply_route(&route.headers);
         // A trusted client has marked them already.

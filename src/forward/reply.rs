@@ -7,7 +7,7 @@ use http::{
     response::Parts,
 };
 
-use super::headers::{is_hop_by_hop, tokens};
+use super::headers::{is_hop_by_hop, listed, tokens};
 
 /// Cleans an answer's head. Order and spelling are kept.
 ///
@@ -21,29 +21,26 @@ pub(super) fn clean(head: &mut Parts, trailers: bool) -> Result<(), String> {
             head.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
-    let named: Vec<String> = head
-        .headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(tokens)
-        .collect();
+    let headers = std::mem::take(&mut head.headers);
+    let options: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+    let named: Vec<&[u8]> = options.iter().flat_map(tokens).collect();
     let upgrades = matches!(
         head.status,
         StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED
     );
-    let mut clean = HeaderMap::with_capacity(head.headers.len());
-    for (name, value) in &head.headers {
+    let mut clean = HeaderMap::with_capacity(headers.len());
+    for (name, value) in listed(headers) {
         let is_named = named
             .iter()
-            .any(|other| other.eq_ignore_ascii_case(name.as_str()));
-        if *name == CONTENT_LENGTH {
+            .any(|other| other.eq_ignore_ascii_case(name.as_str().as_bytes()));
+        if name == CONTENT_LENGTH {
             if let (Some(length), false, false) = (length, chunked, bodiless) {
                 clean.insert(CONTENT_LENGTH, length.into());
             }
-        } else if (*name == UPGRADE && upgrades)
-            || !(is_named || is_hop_by_hop(name) || (*name == TRAILER && !trailers))
+        } else if (name == UPGRADE && upgrades)
+            || !(is_named || is_hop_by_hop(&name) || (name == TRAILER && !trailers))
         {
-            clean.append(name.clone(), value.clone());
+            clean.append(name, value);
         }
     }
     if clean.contains_key(UPGRADE) {
@@ -75,7 +72,7 @@ fn length(headers: &HeaderMap) -> Result<Option<u64>, String> {
 
 /// Anything but plain `chunked` would reach the client undecoded.
 fn is_chunked(headers: &HeaderMap) -> Result<bool, String> {
-    let codings: Vec<String> = headers
+    let codings: Vec<&[u8]> = headers
         .get_all(TRANSFER_ENCODING)
         .iter()
         .flat_map(tokens)
@@ -83,7 +80,7 @@ fn is_chunked(headers: &HeaderMap) -> Result<bool, String> {
     match codings.as_slice() {
         [] if headers.contains_key(TRANSFER_ENCODING) => Err("Transfer-Encoding is empty".into()),
         [] => Ok(false),
-        [one] if one.eq_ignore_ascii_case("chunked") => Ok(true),
+        [one] if one.eq_ignore_ascii_case(b"chunked") => Ok(true),
         _ => Err("Transfer-Encoding is not chunked".into()),
     }
 }

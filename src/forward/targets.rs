@@ -115,7 +115,8 @@ impl Forwarder {
                     waits: self.waits(route),
                     origin,
                 };
-                let result = upstream::send(&call, head).await;
+                let again = || Some(prepared.outgoing(route, target, &upload).ok()?.0);
+                let result = upstream::send(&call, head, again).await;
                 self.note(claim.filter(|_| route.minds_targets()), &result);
                 result?
             }

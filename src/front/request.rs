@@ -1,10 +1,16 @@
 //! Waiting for a request: the bytes of its head, behind two separate times.
 
-use std::{future::poll_fn, io, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, AsyncReadExt, ReadBuf},
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -53,33 +59,32 @@ impl Front {
                 let wait = if line.is_new { NEWCOMER } else { CROSSING };
                 deadline = deadline.min(Instant::now() + wait);
             }
-            let readable = tokio::select! {
-                readable = poll_fn(|cx| line.socket.poll_read_ready(cx)) => readable.is_ok(),
-                () = stopping => continue,
-                () = sleep_until(deadline) => false,
-            };
-            if !readable {
-                return false;
-            }
-            // A socket may be called readable and be not.
-            match read_now(line) {
-                Ok(0) => return false,
-                Ok(_) => return true,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    line.early = BytesMut::new();
+            tokio::select! {
+                read = poll_fn(|context| poll_first(line, context)) => {
+                    return matches!(read, Ok(1..));
                 }
-                Err(_) => return false,
+                () = stopping => {}
+                () = sleep_until(deadline) => return false,
             }
         }
     }
 }
 
-fn read_now(line: &mut Line) -> io::Result<usize> {
-    let before = line.early.len();
-    line.early.resize(before + READ, 0);
-    let read = line.socket.try_read(&mut line.early[before..]);
-    line.early.truncate(before + *read.as_ref().unwrap_or(&0));
-    read
+/// Reads once there is something. A socket may be called readable and be not: then there is no
+/// buffer either. A read that leaves room tells the runtime that nothing more is there, so that the
+/// next wait needs no system call.
+fn poll_first(line: &mut Line, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    ready!(line.socket.poll_read_ready(context))?;
+    line.early.resize(READ, 0);
+    let mut room = ReadBuf::new(&mut line.early);
+    let read = Pin::new(&mut line.socket).poll_read(context, &mut room);
+    let len = room.filled().len();
+    if read.is_pending() {
+        line.early = BytesMut::new();
+    } else {
+        line.early.truncate(len);
+    }
+    read.map_ok(|()| len)
 }
 
 async fn read(line: &mut Line) -> io::Result<usize> {

@@ -14,7 +14,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::sink::{self, Reopen, Sink};
+use super::{
+    fields::Fields,
+    sink::{self, Reopen, Sink},
+};
 use crate::config::{Log, LogFormat};
 
 /// Why logging cannot start. The operator's fault: a setting.
@@ -83,7 +86,10 @@ impl Logs {
             .with_writer(writer)
             .with_ansi(path.is_none() && io::stderr().is_terminal());
         let lines = match settings.format {
-            LogFormat::Text => lines.with_target(false).boxed(),
+            LogFormat::Text => lines
+                .fmt_fields(Fields::default())
+                .with_target(false)
+                .boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
         };
         let all = tracing_subscriber::registry().with(filter).with(lines);

@@ -3,6 +3,7 @@
 pub mod access;
 mod core;
 pub mod counters;
+mod fields;
 pub mod limit;
 pub mod logs;
 pub mod metrics;

@@ -57,7 +57,7 @@ pub struct Reply {
     pub upgrade: Option<OnUpgrade>,
 }
 
-/// Sends a request and waits for its answer's head.
+/// Sends a request and waits for its answer's head. `again`: makes the same head once more.
 ///
 /// # Errors
 /// [`Error`]; with [`Error::Unreachable`], [`Error::Name`], [`Error::Tls`] and a `TimedOut` of the
@@ -65,7 +65,11 @@ pub struct Reply {
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub async fn send(call: &Call<'_>, mut head: request::Parts) -> Result<Reply, Error> {
+pub async fn send(
+    call: &Call<'_>,
+    mut head: request::Parts,
+    again: impl Fn() -> Option<request::Parts>,
+) -> Result<Reply, Error> {
     let mut fresh = call.upgrade;
     loop {
         let lease = lease(call, fresh).await?;
@@ -73,7 +77,6 @@ pub async fn send(call: &Call<'_>, mut head: request::Parts) -> Result<Reply, Er
             return Err(Error::Closed("the request body is gone".into()));
         };
         let is_idempotent = is_idempotent(&head.method);
-        let spare = lease.reused.then(|| head.clone());
         match exchange(call, lease, Request::from_parts(head, reader)).await {
             Ok(reply) => return Ok(reply),
             Err(Fault {
@@ -83,15 +86,16 @@ pub async fn send(call: &Call<'_>, mut head: request::Parts) -> Result<Reply, Er
             Err(Fault {
                 error,
                 again: Again::Stale,
-            }) => match spare {
-                Some(spare)
-                    if !call.upload.overflowed()
-                        && (is_idempotent || matches!(error, Error::Unread(_))) =>
-                {
-                    head = spare;
+            }) => {
+                let allowed = is_idempotent || matches!(error, Error::Unread(_));
+                if call.upload.overflowed() || !allowed {
+                    return Err(error);
                 }
-                _ => return Err(error),
-            },
+                match again() {
+                    Some(same) => head = same,
+                    None => return Err(error),
+                }
+            }
             Err(Fault {
                 error,
                 again: Again::No,

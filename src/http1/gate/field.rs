@@ -18,7 +18,7 @@ impl Field<'_> {
 
 /// Reads one line without its CR LF. `number` is what faults call it.
 pub(super) fn field(line: &[u8], number: usize) -> Result<Field<'_>, Fault> {
-    if line.contains(&b'\r') {
+    if memchr::memchr(b'\r', line).is_some() {
         return Err(Fault::BareCr { line: number });
     }
     if line.first().is_some_and(|b| is_space(*b)) {
@@ -35,7 +35,7 @@ pub(super) fn field(line: &[u8], number: usize) -> Result<Field<'_>, Fault> {
         return Err(Fault::HeaderName { line: number });
     }
     let value = trim(value);
-    if value.iter().any(|b| is_control(*b)) {
+    if has_control(value) {
         return Err(Fault::HeaderValue(excerpt(name)));
     }
     Ok(Field { name, value })
@@ -52,7 +52,27 @@ pub(in crate::http1) fn is_token(text: &[u8]) -> bool {
 }
 
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[usize::from(byte)]
+}
+
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut rest: &[u8] = b"!#$%&'*+-.^_`|~";
+    while let [first, others @ ..] = rest {
+        table[*first as usize] = true;
+        rest = others;
+    }
+    table
+};
+
+/// Looks at every byte, whatever the first are: so it can look at many at once.
+fn has_control(text: &[u8]) -> bool {
+    text.iter().fold(false, |found, b| found | is_control(*b))
 }
 
 /// Control characters, of which only the tab may stand in a value.

@@ -90,9 +90,7 @@ fn find_end(text: &[u8], seen: usize, limits: &Limits) -> Result<Option<usize>, 
 
 /// Reads the lines of a complete head, each with its CR LF, without the empty one.
 fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
-    let mut lines = text
-        .split_inclusive(|b| *b == b'\n')
-        .map(|line| line.strip_suffix(LINE_END).unwrap_or(line));
+    let mut lines = lines(text);
     let first = request_line(lines.next().unwrap_or_default(), limits)?;
     let mut facts = Facts::default();
     for (index, line) in lines.enumerate() {
@@ -104,6 +102,16 @@ fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
         facts.note(field::field(line, index + 2)?)?;
     }
     facts.into_head(first, limits)
+}
+
+/// The lines, each without its CR LF; what is behind the last one is a line, too.
+fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let len = memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1);
+        let (line, rest) = text.split_at(len);
+        text = rest;
+        (len > 0).then(|| line.strip_suffix(LINE_END).unwrap_or(line))
+    })
 }
 
 /// What the headers read so far say.

@@ -1,0 +1,197 @@
+//! The fields of a line of the log, as text. A line for each request is written with every request:
+//! so this one goes around the formatting machinery where a field is a word or a number.
+
+use std::fmt;
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::{
+    field::RecordFields,
+    fmt::{
+        FormatFields,
+        format::{DefaultFields, Writer},
+    },
+};
+
+/// Writes `message key=value key="text"`. On a terminal the keys are set apart from the values, as
+/// tracing-subscriber does it.
+#[derive(Debug, Default)]
+pub(super) struct Fields(DefaultFields);
+
+impl<'w> FormatFields<'w> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        if writer.has_ansi_escapes() {
+            return self.0.format_fields(writer, fields);
+        }
+        let mut line = Line {
+            writer,
+            is_empty: true,
+            result: Ok(()),
+        };
+        fields.record(&mut line);
+        line.result
+    }
+}
+
+/// The fields written so far.
+struct Line<'w> {
+    writer: Writer<'w>,
+    is_empty: bool,
+    result: fmt::Result,
+}
+
+impl Line<'_> {
+    fn put(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.result.is_ok() {
+            self.result = self
+                .key(field.name())
+                .and_then(|()| value(&mut self.writer));
+        }
+    }
+
+    /// What stands before a value. A message is a value alone.
+    fn key(&mut self, name: &str) -> fmt::Result {
+        if !std::mem::take(&mut self.is_empty) {
+            self.writer.write_char(' ')?;
+        }
+        if name == MESSAGE {
+            return Ok(());
+        }
+        self.writer
+            .write_str(name.strip_prefix("r#").unwrap_or(name))?;
+        self.writer.write_char('=')
+    }
+
+    fn number(&mut self, field: &Field, mut value: u64, is_negative: bool) {
+        let mut digits = [0; 20];
+        let mut first = digits.len();
+        loop {
+            first -= 1;
+            digits[first] = b'0' + u8::try_from(value % 10).unwrap_or_default();
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        let digits = std::str::from_utf8(&digits[first..]).unwrap_or_default();
+        self.put(field, |writer| {
+            writer.write_str(if is_negative { "-" } else { "" })?;
+            writer.write_str(digits)
+        });
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, |writer| write!(writer, "{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, |writer| {
+            if field.name() == MESSAGE {
+                writer.write_str(value)
+            } else if value.bytes().any(needs_escape) {
+                write!(writer, "{value:?}")
+            } else {
+                writer.write_char('"')?;
+                writer.write_str(value)?;
+                writer.write_char('"')
+            }
+        });
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field, value, false);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field, value.unsigned_abs(), value < 0);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, |writer| {
+            writer.write_str(if value { "true" } else { "false" })
+        });
+    }
+}
+
+/// Might a text be written in another way inside quotes?
+fn needs_escape(byte: u8) -> bool {
+    !matches!(byte, b' '..=b'~') || byte == b'"' || byte == b'\\'
+}
+
+/// The field that has no name in a line.
+const MESSAGE: &str = "message";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'w> MakeWriter<'w> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'w self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// What a subscriber with these fields writes of some events.
+    fn written<F>(fields: F, ansi: bool) -> String
+    where
+        F: for<'w> FormatFields<'w> + Send + Sync + 'static,
+    {
+        let lines = Lines::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(lines.clone())
+            .with_ansi(ansi)
+            .without_time()
+            .fmt_fields(fields)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let (least, most) = (i64::MIN, u64::MAX);
+            let none = None::<u64>;
+            tracing::info!(least, zero = 0, most, none, "a message");
+            tracing::info!(
+                plain = "a b=c",
+                quoted = "\"\\",
+                other = "ä\n\u{7f}",
+                empty = ""
+            );
+            tracing::info!(yes = true, no = false, half = 0.5, r#type = 1, a.b = "c");
+            tracing::info!(debug = ?Some("x"), shown = %"\"x\"", "at {}", 1);
+            tracing::info!("\"{}\" \\ \u{e4}", "as it is");
+        });
+        let bytes = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    #[test]
+    fn lines_are_those_of_tracing_subscriber() {
+        for ansi in [false, true] {
+            let [ours, theirs] = [
+                written(Fields::default(), ansi),
+                written(DefaultFields::new(), ansi),
+            ];
+            assert_eq!(ours, theirs);
+            assert_eq!(ours.lines().count(), 5);
+        }
+    }
+}
