@@ -4,7 +4,8 @@
 //! **Held** grows streams, long-polls or WebSockets from size to size and never publishes: memory
 //! and set-up. **Delivery** publishes at each size, in a closed loop: one item (or a burst of 100 in
 //! one request), then the next when every client has it. In an **exchange** clients do something
-//! themselves: WebSockets say something, or long-polls ask again.
+//! themselves: WebSockets say something, or long-polls ask again. Requests that are only passed on
+//! have [a module of their own](crate::proxying).
 
 use std::{
     path::Path,
@@ -74,6 +75,7 @@ impl Bench<'_> {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),
             Part::Exchange(hold) => self.exchange(&server, hold),
+            Part::Proxy(proxying) => self.proxy(&server, proxying),
         }
         .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
@@ -255,7 +257,8 @@ impl Bench<'_> {
         }
     }
 
-    fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
+    /// Notes a value.
+    pub(crate) fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
         self.samples.push(Sample {
             pass: self.pass,
             server: self.kind,

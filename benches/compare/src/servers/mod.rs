@@ -22,6 +22,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{backend::Backend, procfs, publish::Door, stop::Stop};
 
+mod haproxy;
+mod nginx;
 mod pushpin;
 
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -34,27 +36,44 @@ pub enum Kind {
     Floor,
     /// This project.
     Gripd,
+    /// Debian's package, which only proxies.
+    Haproxy,
+    /// Debian's package, which only proxies.
+    Nginx,
     /// Debian's package.
     Pushpin,
 }
 
 impl Kind {
     /// All, in the order of a pass.
-    pub const ALL: [Self; 3] = [Self::Floor, Self::Gripd, Self::Pushpin];
+    pub const ALL: [Self; 5] = [
+        Self::Floor,
+        Self::Gripd,
+        Self::Pushpin,
+        Self::Nginx,
+        Self::Haproxy,
+    ];
 
     /// As it is called in tables and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Gripd => "gripd",
+            Self::Haproxy => "haproxy",
+            Self::Nginx => "nginx",
             Self::Pushpin => "pushpin",
         }
+    }
+
+    /// Does it hold clients and publish to them? Others only proxy.
+    pub fn holds(self) -> bool {
+        matches!(self, Self::Floor | Self::Gripd | Self::Pushpin)
     }
 
     /// Does it compress messages for WebSockets that offer it? Debian's Pushpin has no setting for
     /// that.
     pub fn compresses(self) -> bool {
-        self != Self::Pushpin
+        matches!(self, Self::Floor | Self::Gripd)
     }
 }
 
@@ -69,7 +88,7 @@ impl fmt::Display for Kind {
 pub struct Server {
     /// Where clients connect.
     pub clients: SocketAddr,
-    /// Where items are published.
+    /// Where items are published; where clients connect, if none are.
     pub control: SocketAddr,
     /// In which way.
     pub door: Door,
@@ -100,6 +119,18 @@ impl Server {
                 command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
             }
+            Kind::Haproxy => {
+                let clients = haproxy::configure(&dir, backend.addr)?;
+                // In the foreground.
+                command.args(["-db", "-f"]).arg(dir.join("haproxy.cfg"));
+                known = Some((clients, clients));
+            }
+            Kind::Nginx => {
+                let clients = nginx::configure(&dir, backend.addr)?;
+                command.args(["-e", "stderr", "-p"]).arg(&dir);
+                command.arg("-c").arg(dir.join("nginx.conf"));
+                known = Some((clients, clients));
+            }
             Kind::Pushpin => {
                 let ports = pushpin::configure(&dir, backend.addr)?;
                 command.arg(format!("--config={}", dir.join("pushpin.conf").display()));
@@ -123,7 +154,7 @@ impl Server {
             door: match kind {
                 Kind::Floor => Door::Floor,
                 Kind::Gripd => Door::HttpKeepAlive,
-                Kind::Pushpin => Door::HttpClose,
+                Kind::Haproxy | Kind::Nginx | Kind::Pushpin => Door::HttpClose,
             },
             child,
             members: Vec::new(),
