@@ -145,7 +145,8 @@ impl Bench<'_> {
         let spent = procfs::cpu(pid).since(&before).as_secs_f64() * 1e6;
         if askers.lost() > 0 {
             self.notes.push(format!(
-                "pass {}, {}: the server ended {} kept connections; they were made again",
+                "pass {}, {}: the server ended {} connections of those that ask; they were made \
+                 again",
                 self.pass,
                 self.kind,
                 askers.lost()

@@ -73,6 +73,17 @@ enum Progress {
     Idle(bool),
 }
 
+/// What came of going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Went {
+    /// The answer is whole; it took so long.
+    Answered(Duration),
+    /// The server ended the connection before it answered.
+    Lost,
+    /// There is more to come.
+    On,
+}
+
 impl Asker {
     /// A new connection for number `number`.
     ///
@@ -102,22 +113,27 @@ impl Asker {
         matches!(self.progress, Progress::Closed | Progress::Idle(true))
     }
 
-    /// Sends a new request as far as the socket takes it.
+    /// When the request under way was first sent.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Sends a new request as far as the socket takes it; it counts as sent at `since`.
     ///
     /// # Errors
     /// The connection fails.
-    pub(super) fn ask(&mut self, request: &Request) -> Result<()> {
+    pub(super) fn ask(&mut self, request: &Request, since: Instant) -> Result<()> {
         self.progress = Progress::Head(Vec::new());
         self.sent = 0;
-        self.since = Instant::now();
+        self.since = since;
         self.send(request)
     }
 
-    /// Sends and reads what there is; returns how long the answer took when it is whole.
+    /// Sends and reads what there is.
     ///
     /// # Errors
-    /// The connection fails or ends under way, or the answer is not the one that must come.
-    pub(super) fn go_on(&mut self, request: &Request, buf: &mut [u8]) -> Result<Option<Duration>> {
+    /// The answer is not the one that must come, or does not come to its end.
+    pub(super) fn go_on(&mut self, request: &Request, buf: &mut [u8]) -> Result<Went> {
         let under_way = matches!(self.progress, Progress::Head(_) | Progress::Body(_));
         if under_way {
             self.send(request)?;
@@ -127,16 +143,30 @@ impl Asker {
                 Ok(n) if n > 0 => self.take(&buf[..n], request)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                _ if matches!(self.progress, Progress::Idle(_) | Progress::Closed) => {
+                Err(error) if !gone(&error) => return Err(error).context("reading an answer"),
+                _ => {
+                    let began = match &self.progress {
+                        Progress::Body(_) => true,
+                        Progress::Head(answer) => !answer.is_empty(),
+                        Progress::Closed | Progress::Idle(_) => false,
+                    };
+                    if began {
+                        bail!("the server ended a connection within its answer");
+                    }
+                    let lost = matches!(self.progress, Progress::Head(_));
                     self.progress = Progress::Closed;
+                    if lost {
+                        return Ok(Went::Lost);
+                    }
                     break;
                 }
-                Ok(_) => bail!("the server ended a connection before its answer"),
-                Err(error) => return Err(error).context("reading an answer"),
             }
         }
         let whole = matches!(self.progress, Progress::Idle(_) | Progress::Closed);
-        Ok((under_way && whole).then(|| self.since.elapsed()))
+        if under_way && whole {
+            return Ok(Went::Answered(self.since.elapsed()));
+        }
+        Ok(Went::On)
     }
 
     fn send(&mut self, request: &Request) -> Result<()> {
@@ -149,6 +179,8 @@ impl Asker {
                 Ok(n) => self.sent += n,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What comes tells why, or that there is nothing more.
+                Err(error) if gone(&error) => return Ok(()),
                 Err(error) => return Err(error).context("asking"),
             }
         }
@@ -168,6 +200,14 @@ impl Asker {
         }
         Ok(())
     }
+}
+
+/// Has the server ended the connection?
+fn gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
 }
 
 /// What comes next when so much of an answer has come; none when more must be looked at.
