@@ -52,7 +52,7 @@ pub enum Part {
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -62,6 +62,7 @@ impl Part {
         Self::Exchange(Hold::LongPoll),
         Self::Exchange(Hold::WebSocket),
         Self::Proxy(Proxying::Page),
+        Self::Proxy(Proxying::Logged),
         Self::Proxy(Proxying::Download),
         Self::Proxy(Proxying::Upload),
         Self::Proxy(Proxying::Beside),
@@ -75,6 +76,11 @@ impl Part {
         }
     }
 
+    /// Does gripd write a line for each request? Other proxies do not where only that is compared.
+    pub fn logs(self) -> bool {
+        matches!(self, Self::Proxy(Proxying::Logged)) || self.hold().is_some()
+    }
+
     /// Can it be measured of `kind`? The floor has no backend, so of requests to pass on it can only
     /// answer small ones by itself.
     pub fn suits(self, kind: Kind) -> bool {
@@ -83,7 +89,7 @@ impl Part {
             Self::Held(_) | Self::Delivery(_) | Self::Exchange(_) => kind.holds(),
             Self::Proxy(Proxying::Page) => true,
             Self::Proxy(Proxying::Download | Proxying::Upload) => kind != Kind::Floor,
-            Self::Proxy(Proxying::Beside) => kind == Kind::Gripd,
+            Self::Proxy(Proxying::Beside | Proxying::Logged) => kind == Kind::Gripd,
         }
     }
 }

@@ -70,7 +70,7 @@ impl Bench<'_> {
     /// # Errors
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn run(&mut self, part: Part) -> Result<()> {
-        let server = Server::start(self.kind, self.program, self.stop)?;
+        let server = Server::start(self.kind, self.program, part.logs(), self.stop)?;
         match part {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),

@@ -41,6 +41,8 @@ pub enum Proxying {
     Beside,
     /// Bodies of 10 MB.
     Download,
+    /// Small pages, each with its line in gripd's log, which no other part of these has.
+    Logged,
     /// Small pages.
     Page,
     /// To hand in bodies of 10 MB.
@@ -53,7 +55,7 @@ impl Proxying {
         match self {
             Self::Beside => window(load) * u32::try_from(WINDOWS).unwrap_or(1),
             Self::Download | Self::Upload => load.time + Duration::from_secs(1),
-            Self::Page => load.time + WARM_UP,
+            Self::Logged | Self::Page => load.time + WARM_UP,
         }
     }
 }
@@ -63,6 +65,7 @@ impl fmt::Display for Proxying {
         f.write_str(match self {
             Self::Beside => "GETs beside publishes",
             Self::Download => "downloads",
+            Self::Logged => "GETs with a log",
             Self::Page => "GETs",
             Self::Upload => "uploads",
         })
@@ -98,25 +101,32 @@ impl Bench<'_> {
         match proxying {
             Proxying::Beside => self.beside(server),
             Proxying::Download => self.bodies(server, Want::Download, Proxied::Download),
-            Proxying::Page => self.pages(server),
+            Proxying::Logged => {
+                let (micros, _) = self.pages(server)?;
+                self.proxied(Proxied::Logged, PAGE_CLIENTS.to_string(), micros);
+                Ok(())
+            }
+            Proxying::Page => {
+                let (micros, took) = self.pages(server)?;
+                for (figure, value) in [
+                    (Proxied::Page, micros),
+                    (Proxied::PageMedian, percentile(&took, 50)),
+                    (Proxied::PageP99, percentile(&took, 99)),
+                    (Proxied::PageMax, percentile(&took, 100)),
+                ] {
+                    self.proxied(figure, PAGE_CLIENTS.to_string(), value);
+                }
+                Ok(())
+            }
             Proxying::Upload => self.bodies(server, Want::Upload, Proxied::Upload),
         }
     }
 
-    fn pages(&mut self, server: &Server) -> Result<()> {
+    /// CPU time per page in µs, and how long each took in ms, rising.
+    fn pages(&mut self, server: &Server) -> Result<(f64, Vec<f64>)> {
         let mut askers = Askers::connect(server.clients, Want::Page, PAGE_CLIENTS)?;
         askers.run(WARM_UP, PAGE_CLIENTS, self.stop)?;
-        let (micros, took) = self.asked(server, &mut askers, self.load.time)?;
-        let clients = askers.len().to_string();
-        for (figure, value) in [
-            (Proxied::Page, micros),
-            (Proxied::PageMedian, percentile(&took, 50)),
-            (Proxied::PageP99, percentile(&took, 99)),
-            (Proxied::PageMax, percentile(&took, 100)),
-        ] {
-            self.proxied(figure, clients.clone(), value);
-        }
-        Ok(())
+        self.asked(server, &mut askers, self.load.time)
     }
 
     fn bodies(&mut self, server: &Server, want: Want, figure: Proxied) -> Result<()> {

@@ -5,6 +5,8 @@
 pub enum Proxied {
     /// CPU time per small page.
     Page,
+    /// The same with a line in the log.
+    Logged,
     /// From asking for a page to its last byte, the median of a pass.
     PageMedian,
     /// The same, exceeded by one in a hundred.
@@ -30,6 +32,7 @@ impl Proxied {
     pub fn key(self) -> &'static str {
         match self {
             Self::Page => "proxied_page_us",
+            Self::Logged => "proxied_page_logged_us",
             Self::PageMedian => "proxied_page_ms_p50",
             Self::PageP99 => "proxied_page_ms_p99",
             Self::PageMax => "proxied_page_ms_max",
@@ -46,6 +49,7 @@ impl Proxied {
     pub fn title(self) -> &'static str {
         match self {
             Self::Page => "CPU µs per proxied GET",
+            Self::Logged => "CPU µs per proxied GET, each in the log",
             Self::PageMedian => "proxied GET, ms, p50",
             Self::PageP99 => "proxied GET, ms, p99",
             Self::PageMax => "proxied GET, ms, max",
@@ -61,9 +65,11 @@ impl Proxied {
     /// False for what only one server does.
     pub fn compares(self) -> bool {
         match self {
-            Self::BesidePublish | Self::BesideQuiet | Self::BesideRatio | Self::BesideUnasked => {
-                false
-            }
+            Self::BesidePublish
+            | Self::BesideQuiet
+            | Self::BesideRatio
+            | Self::BesideUnasked
+            | Self::Logged => false,
             Self::Download
             | Self::Page
             | Self::PageMax
@@ -77,7 +83,7 @@ impl Proxied {
     pub fn decimals(self) -> usize {
         match self {
             Self::Download | Self::Upload => 0,
-            Self::Page => 1,
+            Self::Logged | Self::Page => 1,
             Self::BesidePublish
             | Self::BesideQuiet
             | Self::BesideRatio

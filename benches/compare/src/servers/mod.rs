@@ -101,12 +101,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` as `kind` and waits until it is ready.
+    /// Starts `program` as `kind` and waits until it is ready. Without `logs` gripd does not write a
+    /// line for each request.
     ///
     /// # Errors
     /// It cannot be started or is not ready in time (its last output is part of the error); the
     /// run is to stop.
-    pub fn start(kind: Kind, program: &Path, stop: &Stop) -> Result<Self> {
+    pub fn start(kind: Kind, program: &Path, logs: bool, stop: &Stop) -> Result<Self> {
         let backend = Backend::start()?;
         let dir = std::env::temp_dir().join(format!("gripd-bench-{}-{kind}", std::process::id()));
         drop(fs::remove_dir_all(&dir));
@@ -118,6 +119,9 @@ impl Server {
             Kind::Gripd => {
                 command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+                if !logs {
+                    command.env("GRIPD_LOG_ACCESS", "false");
+                }
             }
             Kind::Haproxy => {
                 let clients = haproxy::configure(&dir, backend.addr)?;
