@@ -14,14 +14,14 @@ use crate::{
 pub const HELP: &str = "\
 Measures what held streams, long-polls and WebSockets cost: PSS bytes for each, CPU time per
 set-up, per delivery and per round trip, latency; and what requests cost that are only passed on.
-Servers: the floor (a program that only writes), gripd, and Debian's pushpin, in turn; for requests
-that are only passed on also Debian's nginx and haproxy.
+Servers: the floor (a program that only writes), gripd, Debian's pushpin and, for streams and
+WebSockets, Debian's nchan, in turn; for requests that are only passed on Debian's nginx and haproxy.
 
 benches/run [OPTION]...
 
   --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
-  --only NAME      only this server (floor, gripd, pushpin, nginx, haproxy), these figures (held,
-                   delivery, exchange, proxy) or these clients (streams, long-polls, websockets);
+  --only NAME      only this server (floor, gripd, pushpin, nchan, nginx, haproxy), these
+                   figures (held, delivery, exchange, proxy) or these clients (streams, long-polls, websockets);
                    may be given more than once
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000); those up to 5,000
@@ -123,8 +123,8 @@ impl Args {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
                         format!(
-                            "--only {other}: allowed are floor, gripd, pushpin, nginx, haproxy, \
-                             held, delivery, exchange, proxy, streams, long-polls, websockets"
+                            "--only {other}: allowed are floor, gripd, pushpin, nchan, nginx, \
+                             haproxy, held, delivery, exchange, proxy, streams, long-polls, websockets"
                         )
                     })?);
                 }
@@ -203,11 +203,11 @@ mod tests {
         assert_eq!(args.limit, Duration::from_mins(4));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
-        assert_eq!((args.servers.len(), args.passes), (3, 3));
+        assert_eq!((args.servers.len(), args.passes), (4, 3));
         assert_eq!(args.parts, both);
         let args = parsed("--streams 10,20 --minutes 3").unwrap().unwrap();
         assert_eq!(args.load.sizes, [10, 20]);
-        assert_eq!((args.servers.len(), args.limit.as_secs()), (5, 180));
+        assert_eq!((args.servers.len(), args.limit.as_secs()), (6, 180));
         let args = parsed("--only nginx,gripd").unwrap().unwrap();
         assert_eq!(args.servers, [Kind::Gripd, Kind::Nginx]);
         assert_eq!(args.parts, Part::ALL);

@@ -86,9 +86,14 @@ impl Part {
     pub fn suits(self, kind: Kind) -> bool {
         match self {
             Self::Delivery(Hold::Compressed) => kind.compresses(),
-            Self::Held(_) | Self::Delivery(_) | Self::Exchange(_) => kind.holds(),
-            Self::Proxy(Proxying::Page) => true,
-            Self::Proxy(Proxying::Download | Proxying::Upload) => kind != Kind::Floor,
+            // Nchan asks no backend, so it has no exchanges; it holds long-polls in its own way.
+            Self::Held(Hold::Stream | Hold::Compressed)
+            | Self::Delivery(Hold::Stream | Hold::WebSocket) => kind.grips() || kind == Kind::Nchan,
+            Self::Held(_) | Self::Delivery(_) | Self::Exchange(_) => kind.grips(),
+            Self::Proxy(Proxying::Page) => kind != Kind::Nchan,
+            Self::Proxy(Proxying::Download | Proxying::Upload) => {
+                !matches!(kind, Kind::Floor | Kind::Nchan)
+            }
             Self::Proxy(Proxying::Beside | Proxying::Logged) => kind == Kind::Gripd,
         }
     }

@@ -124,7 +124,8 @@ impl Bench<'_> {
         for &size in self.load.sizes(hold) {
             self.fill(pid, &mut fleet, size)?;
             self.deliver_alone(pid, &mut fleet, &mut publisher, hold)?;
-            if size <= self.load.burst_up_to && hold != Hold::Compressed {
+            let bursts = self.kind.bursts() && size <= self.load.burst_up_to;
+            if bursts && hold != Hold::Compressed {
                 self.deliver_bursts(pid, &mut fleet, &mut publisher, hold)?;
             }
         }

@@ -68,7 +68,7 @@ fn model(step: Step, args: &Args) -> Duration {
     let (set_up, delivery) = match step.kind {
         Kind::Floor => (40e-6, 6e-6),
         // Those that only proxy hold nobody.
-        Kind::Gripd | Kind::Haproxy | Kind::Nginx => (120e-6, 6e-6),
+        Kind::Gripd | Kind::Haproxy | Kind::Nchan | Kind::Nginx => (120e-6, 6e-6),
         Kind::Pushpin => (1.3e-3, 40e-6),
     };
     let load = &args.load;
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn passes_are_interleaved_and_begin_in_turn() {
-        let args = ["--passes=2", "--only=held,streams"].map(String::from);
+        let args = ["--passes=2", "--only=exchange,websockets"].map(String::from);
         let args = Args::parse(args.into_iter());
         let steps = steps(&args.unwrap().unwrap());
         let order: Vec<_> = steps
@@ -143,7 +143,7 @@ mod tests {
             let those = steps.iter().filter(|step| step.part.hold() == Some(hold));
             those.map(|step| step.kind.name()).collect::<Vec<_>>()
         };
-        assert_eq!(of(Hold::WebSocket), ["floor", "gripd", "pushpin"]);
+        assert_eq!(of(Hold::WebSocket), ["floor", "gripd", "pushpin", "nchan"]);
         assert_eq!(of(Hold::Compressed), ["floor", "gripd"]);
     }
 
@@ -158,8 +158,11 @@ mod tests {
             let those = steps.iter().filter(|step| step.part == part);
             those.map(|step| step.kind.name()).collect::<Vec<_>>()
         };
+        let grips = ["floor", "gripd", "pushpin"];
+        assert_eq!(of(Part::Held(Hold::LongPoll)), grips);
+        let held = ["floor", "gripd", "pushpin", "nchan"];
+        assert_eq!(of(Part::Held(Hold::Stream)), held);
         let all = ["floor", "gripd", "pushpin", "nginx", "haproxy"];
-        assert_eq!(of(Part::Held(Hold::Stream)), all[..3]);
         assert_eq!(of(Part::Proxy(Proxying::Page)), all);
         assert_eq!(of(Part::Proxy(Proxying::Upload)), all[1..]);
         assert_eq!(of(Part::Proxy(Proxying::Beside)), ["gripd"]);

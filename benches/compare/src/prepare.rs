@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{machine, servers::Kind};
+use crate::{
+    machine,
+    servers::{Kind, nchan},
+};
 
 /// A server's program and the version it tells.
 #[derive(Clone, Debug)]
@@ -33,18 +36,26 @@ pub fn program(kind: Kind, root: &Path) -> Result<Program> {
         }
         Kind::Gripd => versioned(root, gripd(root)?),
         Kind::Haproxy => {
-            let path = debian(kind, "HAPROXY_BIN", "haproxy")?;
+            let path = debian("haproxy", "HAPROXY_BIN", "haproxy")?;
             let version = machine::output(root, &path.to_string_lossy(), &["-v"]);
             (path, version)
         }
+        Kind::Nchan => {
+            let path = debian("nginx", "NGINX_BIN", "nginx-light")?;
+            if !Path::new(nchan::MODULE).exists() {
+                install(nchan::PACKAGE)?;
+            }
+            let asked = ["-W", "-f=nchan ${Version}", nchan::PACKAGE];
+            (path, machine::output(root, "dpkg-query", &asked))
+        }
         Kind::Nginx => {
-            let path = debian(kind, "NGINX_BIN", "nginx-light")?;
+            let path = debian("nginx", "NGINX_BIN", "nginx-light")?;
             // It tells its version as an error.
             let script = ["-c", "\"$0\" -v 2>&1", &path.to_string_lossy()];
             let version = machine::output(root, "sh", &script);
             (path, version)
         }
-        Kind::Pushpin => versioned(root, debian(kind, "PUSHPIN_BIN", "pushpin")?),
+        Kind::Pushpin => versioned(root, debian("pushpin", "PUSHPIN_BIN", "pushpin")?),
     };
     if !path.exists() {
         bail!("{} does not exist", path.display());
@@ -90,15 +101,20 @@ fn gripd(root: &Path) -> Result<PathBuf> {
 
 /// What the variable names, or the installed program, or, as root on Debian, `package` installed
 /// now.
-fn debian(kind: Kind, variable: &str, package: &str) -> Result<PathBuf> {
+fn debian(name: &str, variable: &str, package: &str) -> Result<PathBuf> {
     if let Some(path) = env::var_os(variable) {
         return std::path::absolute(path).with_context(|| variable.to_owned());
     }
-    if let Some(path) = found(kind.name()) {
+    if let Some(path) = found(name) {
         return Ok(path);
     }
+    install(package)?;
+    found(name).with_context(|| format!("{package} was installed, but {name} is not found"))
+}
+
+fn install(package: &str) -> Result<()> {
     if found("apt-get").is_none() || !rustix::process::geteuid().is_root() {
-        bail!("{kind} is not installed; as root: apt-get install {package}");
+        bail!("not installed; as root: apt-get install {package}");
     }
     eprintln!("installing {package} with apt-get");
     for arguments in [
@@ -116,7 +132,7 @@ fn debian(kind: Kind, variable: &str, package: &str) -> Result<PathBuf> {
             bail!("apt-get {} failed", arguments.join(" "));
         }
     }
-    found(kind.name()).with_context(|| format!("{package} was installed, but {kind} is not found"))
+    Ok(())
 }
 
 fn found(program: &str) -> Option<PathBuf> {

@@ -20,9 +20,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{backend::Backend, procfs, publish::Door, stop::Stop};
+use crate::{
+    backend::Backend,
+    procfs,
+    publish::{self, Door},
+    stop::Stop,
+};
 
 mod haproxy;
+pub(crate) mod nchan;
 mod nginx;
 mod pushpin;
 
@@ -38,6 +44,8 @@ pub enum Kind {
     Gripd,
     /// Debian's package, which only proxies.
     Haproxy,
+    /// Debian's nginx with its package of nchan, which holds clients without a backend.
+    Nchan,
     /// Debian's package, which only proxies.
     Nginx,
     /// Debian's package.
@@ -46,10 +54,11 @@ pub enum Kind {
 
 impl Kind {
     /// All, in the order of a pass.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Floor,
         Self::Gripd,
         Self::Pushpin,
+        Self::Nchan,
         Self::Nginx,
         Self::Haproxy,
     ];
@@ -60,14 +69,20 @@ impl Kind {
             Self::Floor => "floor",
             Self::Gripd => "gripd",
             Self::Haproxy => "haproxy",
+            Self::Nchan => "nchan",
             Self::Nginx => "nginx",
             Self::Pushpin => "pushpin",
         }
     }
 
-    /// Does it hold clients and publish to them? Others only proxy.
-    pub fn holds(self) -> bool {
+    /// Does it do what GRIP asks for, or at least what clients and publishers see of it?
+    pub fn grips(self) -> bool {
         matches!(self, Self::Floor | Self::Gripd | Self::Pushpin)
+    }
+
+    /// Does it take many items in one request?
+    pub fn bursts(self) -> bool {
+        self.grips()
     }
 
     /// Does it compress messages for WebSockets that offer it? Debian's Pushpin has no setting for
@@ -129,10 +144,14 @@ impl Server {
                 command.args(["-db", "-f"]).arg(dir.join("haproxy.cfg"));
                 known = Some((clients, clients));
             }
+            Kind::Nchan => {
+                let clients = nchan::configure(&dir)?;
+                nginx_at(&mut command, &dir);
+                known = Some((clients, clients));
+            }
             Kind::Nginx => {
                 let clients = nginx::configure(&dir, backend.addr)?;
-                command.args(["-e", "stderr", "-p"]).arg(&dir);
-                command.arg("-c").arg(dir.join("nginx.conf"));
+                nginx_at(&mut command, &dir);
                 known = Some((clients, clients));
             }
             Kind::Pushpin => {
@@ -158,6 +177,7 @@ impl Server {
             door: match kind {
                 Kind::Floor => Door::Floor,
                 Kind::Gripd => Door::HttpKeepAlive,
+                Kind::Nchan => Door::Nchan,
                 Kind::Haproxy | Kind::Nginx | Kind::Pushpin => Door::HttpClose,
             },
             child,
@@ -169,6 +189,9 @@ impl Server {
             .ready(known, stop)
             .with_context(|| format!("{kind} did not start; it said:\n{}", server.last_words()))?;
         server.note_members();
+        if kind == Kind::Nchan {
+            publish::open(server.control)?;
+        }
         Ok(server)
     }
 
@@ -179,7 +202,8 @@ impl Server {
 
     /// Requests that its backend has answered so far; none if it has no backend.
     pub fn answered(&self) -> Option<Arc<AtomicUsize>> {
-        (self.door != Door::Floor).then(|| Arc::clone(&self.backend.answered))
+        (!matches!(self.door, Door::Floor | Door::Nchan))
+            .then(|| Arc::clone(&self.backend.answered))
     }
 
     /// The end of its output and of its log files, for error messages.
@@ -289,6 +313,12 @@ fn with_death_signal(program: &Path) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
     command
+}
+
+/// Has nginx look for everything in `dir`.
+fn nginx_at(command: &mut Command, dir: &Path) {
+    command.args(["-e", "stderr", "-p"]).arg(dir);
+    command.arg("-c").arg(dir.join("nginx.conf"));
 }
 
 fn accepts(addr: SocketAddr) -> bool {

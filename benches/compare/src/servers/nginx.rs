@@ -16,13 +16,13 @@ use anyhow::{Context, Result};
 /// The file cannot be written, no port is free.
 pub(super) fn configure(dir: &Path, backend: SocketAddr) -> Result<SocketAddr> {
     let clients = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let text = text(dir, clients, backend);
+    let text = text(dir, CONNECTIONS, &server(clients, backend));
     fs::write(dir.join("nginx.conf"), text).context("writing nginx.conf")?;
     Ok(clients)
 }
 
-/// A connection would end after 1,000 requests by itself (`keepalive_requests`).
-fn text(dir: &Path, clients: SocketAddr, backend: SocketAddr) -> String {
+/// A configuration with these connections for each worker, and this in its `http`.
+pub(super) fn text(dir: &Path, connections: usize, http: &str) -> String {
     let dir = dir.display();
     let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     // Otherwise root's workers become somebody who may not look into the run's folder.
@@ -36,7 +36,7 @@ fn text(dir: &Path, clients: SocketAddr, backend: SocketAddr) -> String {
          worker_processes {workers};\n\
          pid {dir}/nginx.pid;\n\
          error_log stderr warn;\n\
-         events {{ worker_connections 768; }}\n\
+         events {{ worker_connections {connections}; }}\n\
          http {{\n\
          \x20 sendfile on;\n\
          \x20 tcp_nopush on;\n\
@@ -47,11 +47,18 @@ fn text(dir: &Path, clients: SocketAddr, backend: SocketAddr) -> String {
          \x20 fastcgi_temp_path {dir}/fastcgi;\n\
          \x20 uwsgi_temp_path {dir}/uwsgi;\n\
          \x20 scgi_temp_path {dir}/scgi;\n\
-         \x20 keepalive_requests 1000000000;\n\
-         \x20 upstream app {{\n\
+         \x20 keepalive_requests {REQUESTS};\n\
+         {http}\
+         }}\n"
+    )
+}
+
+fn server(clients: SocketAddr, backend: SocketAddr) -> String {
+    format!(
+        "\x20 upstream app {{\n\
          \x20   server {backend};\n\
          \x20   keepalive 64;\n\
-         \x20   keepalive_requests 1000000000;\n\
+         \x20   keepalive_requests {REQUESTS};\n\
          \x20 }}\n\
          \x20 server {{\n\
          \x20   listen {clients};\n\
@@ -60,7 +67,12 @@ fn text(dir: &Path, clients: SocketAddr, backend: SocketAddr) -> String {
          \x20     proxy_http_version 1.1;\n\
          \x20     proxy_set_header Connection \"\";\n\
          \x20   }}\n\
-         \x20 }}\n\
-         }}\n"
+         \x20 }}\n"
     )
 }
+
+/// As Debian ships it.
+const CONNECTIONS: usize = 768;
+
+/// As shipped, a connection would end after 1,000 requests.
+const REQUESTS: u32 = 1_000_000_000;
