@@ -2,7 +2,7 @@
 //! accepts WebSockets over HTTP, and echoes what is said on them.
 //!
 //! To requests that are only proxied it answers with a small page, with a large body, or with how
-//! many bytes were handed in ([`large`]).
+//! many bytes were handed in.
 //!
 //! A thread of the load generator with its own `epoll`. Connections are kept alive and pipelined
 //! requests are answered. Bodies are counted, never chunked: no proxy measured here does that.
