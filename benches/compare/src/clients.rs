@@ -283,12 +283,8 @@ impl Fleet {
     }
 
     fn open(&self, number: usize) -> Result<Client> {
-        let source = Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number % 39)?);
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a client's socket")?;
+        let socket = socket(number)?;
         socket.set_nonblocking(true)?;
-        socket.set_linger(Some(Duration::ZERO))?;
-        socket.set_tcp_nodelay(true)?;
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
         match socket.connect(&self.server.into()) {
             Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => {
                 return Err(error).context("connecting a client");
@@ -345,6 +341,16 @@ impl Fleet {
         }
         Ok(handled)
     }
+}
+
+/// A socket of client `number`, not connected yet: it sends at once and closes with a reset.
+pub(crate) fn socket(number: usize) -> Result<Socket> {
+    let source = Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number % 39)?);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a client's socket")?;
+    socket.set_linger(Some(Duration::ZERO))?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    Ok(socket)
 }
 
 /// `EINPROGRESS`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::Hold;
+use crate::{proxying::Proxying, servers::Kind, wire::Hold};
 
 /// Larger numbers of clients are measured of streams only.
 const OTHERS_UP_TO: usize = 5000;
@@ -46,11 +46,13 @@ pub enum Part {
     Delivery(Hold),
     /// Round trips of WebSockets, or cycles of long-polls.
     Exchange(Hold),
+    /// Requests that are only passed on.
+    Proxy(Proxying),
 }
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -59,12 +61,41 @@ impl Part {
         Self::Delivery(Hold::Compressed),
         Self::Exchange(Hold::LongPoll),
         Self::Exchange(Hold::WebSocket),
+        Self::Proxy(Proxying::Page),
+        Self::Proxy(Proxying::Logged),
+        Self::Proxy(Proxying::Download),
+        Self::Proxy(Proxying::Upload),
+        Self::Proxy(Proxying::Beside),
     ];
 
-    /// Of whom.
-    pub fn hold(self) -> Hold {
-        let (Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold)) = self;
-        hold
+    /// Of whom; none of requests that are only passed on.
+    pub fn hold(self) -> Option<Hold> {
+        match self {
+            Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold) => Some(hold),
+            Self::Proxy(_) => None,
+        }
+    }
+
+    /// Does gripd write a line for each request? Other proxies do not where only that is compared.
+    pub fn logs(self) -> bool {
+        matches!(self, Self::Proxy(Proxying::Logged)) || self.hold().is_some()
+    }
+
+    /// Can it be measured of `kind`? The floor has no backend, so of requests to pass on it can only
+    /// answer small ones by itself.
+    pub fn suits(self, kind: Kind) -> bool {
+        match self {
+            Self::Delivery(Hold::Compressed) => kind.compresses(),
+            // Nchan asks no backend, so it has no exchanges; it holds long-polls in its own way.
+            Self::Held(Hold::Stream | Hold::Compressed)
+            | Self::Delivery(Hold::Stream | Hold::WebSocket) => kind.grips() || kind == Kind::Nchan,
+            Self::Held(_) | Self::Delivery(_) | Self::Exchange(_) => kind.grips(),
+            Self::Proxy(Proxying::Page) => kind != Kind::Nchan,
+            Self::Proxy(Proxying::Download | Proxying::Upload) => {
+                !matches!(kind, Kind::Floor | Kind::Nchan)
+            }
+            Self::Proxy(Proxying::Beside | Proxying::Logged) => kind == Kind::Gripd,
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 //! **Held** grows streams, long-polls or WebSockets from size to size and never publishes: memory
 //! and set-up. **Delivery** publishes at each size, in a closed loop: one item (or a burst of 100 in
 //! one request), then the next when every client has it. In an **exchange** clients do something
-//! themselves: WebSockets say something, or long-polls ask again.
+//! themselves: WebSockets say something, or long-polls ask again. Requests that are only passed on
+//! have [a module of their own](crate::proxying).
 
 use std::{
     path::Path,
@@ -69,11 +70,12 @@ impl Bench<'_> {
     /// # Errors
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn run(&mut self, part: Part) -> Result<()> {
-        let server = Server::start(self.kind, self.program, self.stop)?;
+        let server = Server::start(self.kind, self.program, part.logs(), self.stop)?;
         match part {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),
             Part::Exchange(hold) => self.exchange(&server, hold),
+            Part::Proxy(proxying) => self.proxy(&server, proxying),
         }
         .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
@@ -122,7 +124,8 @@ impl Bench<'_> {
         for &size in self.load.sizes(hold) {
             self.fill(pid, &mut fleet, size)?;
             self.deliver_alone(pid, &mut fleet, &mut publisher, hold)?;
-            if size <= self.load.burst_up_to && hold != Hold::Compressed {
+            let bursts = self.kind.bursts() && size <= self.load.burst_up_to;
+            if bursts && hold != Hold::Compressed {
                 self.deliver_bursts(pid, &mut fleet, &mut publisher, hold)?;
             }
         }
@@ -255,7 +258,8 @@ impl Bench<'_> {
         }
     }
 
-    fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
+    /// Notes a value.
+    pub(crate) fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
         self.samples.push(Sample {
             pass: self.pass,
             server: self.kind,

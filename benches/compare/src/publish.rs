@@ -27,6 +27,8 @@ pub enum Door {
     HttpClose,
     /// HTTP, the connection is kept.
     HttpKeepAlive,
+    /// The same, and a request is the content of one item, whatever count is asked for.
+    Nchan,
 }
 
 /// A publisher of one server.
@@ -53,6 +55,7 @@ impl Publisher {
             Door::Floor => floor_command(count, &item.written()),
             Door::HttpClose => item.publish_request(count as usize, false),
             Door::HttpKeepAlive => item.publish_request(count as usize, true),
+            Door::Nchan => nchan_request(&item.content()),
         }
     }
 
@@ -97,7 +100,12 @@ impl Publisher {
                 failed => bail!("{failed} of the floor's writes did not fit: read faster"),
             }
         }
-        let kept = read_answer(stream)?;
+        // Subscribers exist, or none do.
+        let good: &[&str] = match self.door {
+            Door::Nchan => &["201", "202"],
+            _ => &["200"],
+        };
+        let kept = read_answer(stream, good)?;
         if self.door == Door::HttpClose || !kept {
             self.stream = None;
         }
@@ -120,15 +128,32 @@ pub fn read_floor_command(bytes: &[u8]) -> Option<(u32, &[u8], usize)> {
     Some((u32::from_be_bytes(*count), piece, 8 + piece.len()))
 }
 
-/// Reads one HTTP answer and checks that it is a 200; true when the connection stays.
-fn read_answer(stream: &mut impl Read) -> Result<bool> {
+/// Publishes the item that nchan's first clients begin with.
+pub(crate) fn open(control: SocketAddr) -> Result<()> {
+    let mut publisher = Publisher::new(Door::Nchan, control);
+    publisher.connect()?;
+    publisher.send(&nchan_request(":$ok"))?;
+    publisher.finish()
+}
+
+/// Streams get each line as `data` by itself.
+fn nchan_request(content: &str) -> Vec<u8> {
+    let content = content.trim_start_matches("data: ").trim_end();
+    let len = content.len();
+    format!("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n{content}")
+        .into_bytes()
+}
+
+/// Reads one HTTP answer and checks that its status is a `good` one; true when the connection stays.
+fn read_answer(stream: &mut impl Read, good: &[&str]) -> Result<bool> {
     let mut answer = Vec::new();
     let mut buf = [0; 4096];
     loop {
         let end = memchr::memmem::find(&answer, b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-            if !head.starts_with("http/1.1 200") && !head.starts_with("http/1.0 200") {
+            let status = head.get(9..12).unwrap_or_default();
+            if !head.starts_with("http/1.") || !good.contains(&status) {
                 bail!(
                     "publishing was answered: {}",
                     String::from_utf8_lossy(&answer)
@@ -157,6 +182,7 @@ fn read_answer(stream: &mut impl Read) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Hold;
 
     #[test]
     fn the_floor_reads_what_it_is_told() {
@@ -166,6 +192,18 @@ mod tests {
         }
         let twice = told.repeat(2);
         assert_eq!(read_floor_command(&twice), Some((7, &b"piece"[..], 13)));
+    }
+
+    #[test]
+    fn nchan_adds_what_makes_an_event_by_itself() {
+        let item = Item {
+            hold: Hold::Stream,
+            len: 20,
+        };
+        let request = Publisher::new(Door::Nchan, ([127, 0, 0, 1], 1).into()).request(item, 1);
+        let want = "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n\
+                    xxxxxxxxxxx$";
+        assert_eq!(String::from_utf8_lossy(&request), want);
     }
 
     #[test]
@@ -181,7 +219,11 @@ mod tests {
             ("HTTP/1.1 200 OK\r\n\r\n", false),
         ];
         for (text, good) in cases {
-            assert_eq!(read_answer(&mut text.as_bytes()).is_ok(), good, "{text:?}");
+            assert_eq!(
+                read_answer(&mut text.as_bytes(), &["200"]).is_ok(),
+                good,
+                "{text:?}"
+            );
         }
     }
 }

@@ -15,7 +15,9 @@ use std::{
 };
 
 use compare::{
-    frames, publish,
+    frames,
+    plain::Want,
+    publish,
     wire::{self, Hold},
 };
 use mio::{
@@ -48,6 +50,7 @@ fn main() -> io::Result<()> {
         words: Words {
             openings: Hold::ALL.map(Hold::floor_answer),
             echo: frames::text(wire::SAID.content().as_bytes()),
+            page: Want::Page.backend_answer(),
         },
     }
     .run()
@@ -77,6 +80,7 @@ struct Words {
     /// In the order of [`Hold::ALL`].
     openings: [Vec<u8>; 4],
     echo: Vec<u8>,
+    page: Vec<u8>,
 }
 
 struct Subscriber {
@@ -212,10 +216,14 @@ impl Subscriber {
         }
     }
 
-    /// What a client says comes in one piece, and so does the beginning of its request.
+    /// What a client says comes in one piece, and so do a request for a page and the beginning of
+    /// every other.
     fn answer(&mut self, bytes: &[u8], words: &Words) -> bool {
         if self.open {
             return self.write(&words.echo);
+        }
+        if Want::of(bytes) == Some(Want::Page) {
+            return bytes.ends_with(b"\r\n\r\n") && self.write(&words.page);
         }
         if self.matched == 0 {
             self.hold = self.hold.or_else(|| Hold::of(bytes));

@@ -20,8 +20,16 @@ use std::{
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{backend::Backend, procfs, publish::Door, stop::Stop};
+use crate::{
+    backend::Backend,
+    procfs,
+    publish::{self, Door},
+    stop::Stop,
+};
 
+mod haproxy;
+pub(crate) mod nchan;
+mod nginx;
 mod pushpin;
 
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -34,27 +42,53 @@ pub enum Kind {
     Floor,
     /// This project.
     Gripd,
+    /// Debian's package, which only proxies.
+    Haproxy,
+    /// Debian's nginx with its package of nchan, which holds clients without a backend.
+    Nchan,
+    /// Debian's package, which only proxies.
+    Nginx,
     /// Debian's package.
     Pushpin,
 }
 
 impl Kind {
     /// All, in the order of a pass.
-    pub const ALL: [Self; 3] = [Self::Floor, Self::Gripd, Self::Pushpin];
+    pub const ALL: [Self; 6] = [
+        Self::Floor,
+        Self::Gripd,
+        Self::Pushpin,
+        Self::Nchan,
+        Self::Nginx,
+        Self::Haproxy,
+    ];
 
     /// As it is called in tables and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Gripd => "gripd",
+            Self::Haproxy => "haproxy",
+            Self::Nchan => "nchan",
+            Self::Nginx => "nginx",
             Self::Pushpin => "pushpin",
         }
+    }
+
+    /// Does it do what GRIP asks for, or at least what clients and publishers see of it?
+    pub fn grips(self) -> bool {
+        matches!(self, Self::Floor | Self::Gripd | Self::Pushpin)
+    }
+
+    /// Does it take many items in one request?
+    pub fn bursts(self) -> bool {
+        self.grips()
     }
 
     /// Does it compress messages for WebSockets that offer it? Debian's Pushpin has no setting for
     /// that.
     pub fn compresses(self) -> bool {
-        self != Self::Pushpin
+        matches!(self, Self::Floor | Self::Gripd)
     }
 }
 
@@ -69,7 +103,7 @@ impl fmt::Display for Kind {
 pub struct Server {
     /// Where clients connect.
     pub clients: SocketAddr,
-    /// Where items are published.
+    /// Where items are published; where clients connect, if none are.
     pub control: SocketAddr,
     /// In which way.
     pub door: Door,
@@ -82,12 +116,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` as `kind` and waits until it is ready.
+    /// Starts `program` as `kind` and waits until it is ready. Without `logs` gripd does not write a
+    /// line for each request.
     ///
     /// # Errors
     /// It cannot be started or is not ready in time (its last output is part of the error); the
     /// run is to stop.
-    pub fn start(kind: Kind, program: &Path, stop: &Stop) -> Result<Self> {
+    pub fn start(kind: Kind, program: &Path, logs: bool, stop: &Stop) -> Result<Self> {
         let backend = Backend::start()?;
         let dir = std::env::temp_dir().join(format!("gripd-bench-{}-{kind}", std::process::id()));
         drop(fs::remove_dir_all(&dir));
@@ -99,6 +134,25 @@ impl Server {
             Kind::Gripd => {
                 command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+                if !logs {
+                    command.env("GRIPD_LOG_ACCESS", "false");
+                }
+            }
+            Kind::Haproxy => {
+                let clients = haproxy::configure(&dir, backend.addr)?;
+                // In the foreground.
+                command.args(["-db", "-f"]).arg(dir.join("haproxy.cfg"));
+                known = Some((clients, clients));
+            }
+            Kind::Nchan => {
+                let clients = nchan::configure(&dir)?;
+                nginx_at(&mut command, &dir);
+                known = Some((clients, clients));
+            }
+            Kind::Nginx => {
+                let clients = nginx::configure(&dir, backend.addr)?;
+                nginx_at(&mut command, &dir);
+                known = Some((clients, clients));
             }
             Kind::Pushpin => {
                 let ports = pushpin::configure(&dir, backend.addr)?;
@@ -123,7 +177,8 @@ impl Server {
             door: match kind {
                 Kind::Floor => Door::Floor,
                 Kind::Gripd => Door::HttpKeepAlive,
-                Kind::Pushpin => Door::HttpClose,
+                Kind::Nchan => Door::Nchan,
+                Kind::Haproxy | Kind::Nginx | Kind::Pushpin => Door::HttpClose,
             },
             child,
             members: Vec::new(),
@@ -134,6 +189,9 @@ impl Server {
             .ready(known, stop)
             .with_context(|| format!("{kind} did not start; it said:\n{}", server.last_words()))?;
         server.note_members();
+        if kind == Kind::Nchan {
+            publish::open(server.control)?;
+        }
         Ok(server)
     }
 
@@ -144,7 +202,8 @@ impl Server {
 
     /// Requests that its backend has answered so far; none if it has no backend.
     pub fn answered(&self) -> Option<Arc<AtomicUsize>> {
-        (self.door != Door::Floor).then(|| Arc::clone(&self.backend.answered))
+        (!matches!(self.door, Door::Floor | Door::Nchan))
+            .then(|| Arc::clone(&self.backend.answered))
     }
 
     /// The end of its output and of its log files, for error messages.
@@ -254,6 +313,12 @@ fn with_death_signal(program: &Path) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
     command
+}
+
+/// Has nginx look for everything in `dir`.
+fn nginx_at(command: &mut Command, dir: &Path) {
+    command.args(["-e", "stderr", "-p"]).arg(dir);
+    command.arg("-c").arg(dir.join("nginx.conf"));
 }
 
 fn accepts(addr: SocketAddr) -> bool {
