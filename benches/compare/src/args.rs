@@ -20,8 +20,8 @@ benches/run [OPTION]...
 
   --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
   --only NAME      only this server (floor, gripd, pushpin), these figures (held, delivery,
-                   exchange) or these clients (streams, long-polls, websockets); may be given
-                   more than once
+                   exchange, channels) or these clients (streams, long-polls, websockets); may be
+                   given more than once
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000); those up to 5,000
                    are also the numbers of long-polls and WebSockets
@@ -115,14 +115,14 @@ impl Args {
         let (mut servers, mut figures, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for name in only {
             match name.as_str() {
-                "held" | "delivery" | "exchange" => figures.push(name.as_str()),
+                "held" | "delivery" | "exchange" | "channels" => figures.push(name.as_str()),
                 "streams" | "long-polls" | "websockets" => holds.push(name.as_str()),
                 other => {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
                         format!(
                             "--only {other}: allowed are floor, gripd, pushpin, held, delivery, \
-                             exchange, streams, long-polls, websockets"
+                             exchange, channels, streams, long-polls, websockets"
                         )
                     })?);
                 }
@@ -148,13 +148,14 @@ fn figure(part: Part) -> &'static str {
         Part::Held(_) => "held",
         Part::Delivery(_) => "delivery",
         Part::Exchange(_) => "exchange",
+        Part::Channels => "channels",
     }
 }
 
 /// What `--only` calls a part by its clients.
 fn hold(part: Part) -> &'static str {
     match part.hold() {
-        Hold::Stream => "streams",
+        Hold::Stream | Hold::Own => "streams",
         Hold::LongPoll => "long-polls",
         Hold::WebSocket | Hold::Compressed => "websockets",
     }

@@ -5,6 +5,7 @@
 //! requests are answered. Bodies are counted, never chunked: no proxy measured here does that.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io::{self, Read, Write},
     net::SocketAddr,
@@ -22,7 +23,10 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::wire::{self, Hold};
+use crate::{
+    channel,
+    wire::{self, Hold},
+};
 
 const LISTENER: Token = Token(0);
 
@@ -105,9 +109,9 @@ struct Answers {
 impl Answers {
     fn new() -> Self {
         Self {
-            stream: Hold::Stream.backend_answer(),
-            long_poll: Hold::LongPoll.backend_answer(),
-            open: Hold::WebSocket.backend_answer(),
+            stream: Hold::Stream.backend_answer(0),
+            long_poll: Hold::LongPoll.backend_answer(0),
+            open: Hold::WebSocket.backend_answer(0),
             said: wire::said_event(),
             echo: wire::echo_answer(),
             silence: wire::silent_answer(),
@@ -116,15 +120,20 @@ impl Answers {
 
     /// To a whole request. What a client says must have come as it was said; anything else on a
     /// WebSocket is its end.
-    fn to(&self, head: &[u8], body: &[u8]) -> &[u8] {
-        match Hold::of(head) {
+    fn to(&self, head: &[u8], body: &[u8]) -> Cow<'_, [u8]> {
+        let fixed: &[u8] = match Hold::of(head) {
             Some(Hold::Stream) => &self.stream,
             Some(Hold::LongPoll) => &self.long_poll,
+            Some(hold) if hold.is_numbered() => {
+                let number = channel::number(head).unwrap_or_default();
+                return Cow::Owned(hold.backend_answer(number));
+            }
             Some(Hold::WebSocket | Hold::Compressed) if body == b"OPEN\r\n" => &self.open,
             Some(Hold::WebSocket | Hold::Compressed) if body == self.said => &self.echo,
             Some(Hold::WebSocket | Hold::Compressed) => &self.silence,
-            None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-        }
+            Some(Hold::Own) | None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        };
+        Cow::Borrowed(fixed)
     }
 }
 
@@ -195,7 +204,7 @@ impl Peer {
                         let answer = answers.to(&self.buf[..head], &self.buf[head..len]);
                         // An answer of some hundred bytes that does not fit means that the peer
                         // stopped reading: no proxy measured here does.
-                        if self.stream.write(answer).ok() != Some(answer.len()) {
+                        if self.stream.write(&answer).ok() != Some(answer.len()) {
                             return false;
                         }
                         answered.fetch_add(1, Ordering::Relaxed);
@@ -257,7 +266,7 @@ mod tests {
     #[test]
     fn a_request_in_two_pieces_gets_one_answer() {
         let pieces = [&b"GET /events/ HTTP/1.1\r\n"[..], b"Host: a\r\n\r\n"];
-        answered(&pieces, 1, &Hold::Stream.backend_answer());
+        answered(&pieces, 1, &Hold::Stream.backend_answer(0));
     }
 
     #[test]
@@ -275,7 +284,7 @@ mod tests {
             post(b"DISCONNECT\r\n"),
         ];
         let want = [
-            Hold::WebSocket.backend_answer(),
+            Hold::WebSocket.backend_answer(0),
             wire::echo_answer(),
             wire::silent_answer(),
         ];

@@ -27,8 +27,10 @@ use crate::{
 };
 
 mod client;
+mod heads;
 
 use client::Client;
+use heads::Heads;
 
 /// Clients that are being opened, ask again, or wait for an answer to what they said, at the same
 /// time.
@@ -56,7 +58,7 @@ pub struct Fleet {
     hold: Hold,
     poll: Poll,
     events: Events,
-    head: Vec<u8>,
+    heads: Heads,
     buf: Vec<u8>,
     clients: Vec<Client>,
     /// Items each client must have got; more is an error.
@@ -86,7 +88,7 @@ impl Fleet {
             hold,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            head: hold.browser_head(),
+            heads: Heads::new(hold),
             buf: vec![0; 64 * 1024],
             clients: Vec::new(),
             expected: hold.openings(),
@@ -97,6 +99,16 @@ impl Fleet {
             ended: Vec::new(),
             resting: Vec::new(),
         })
+    }
+
+    /// The same, but the first client's number is `first`: another fleet has those before.
+    ///
+    /// # Errors
+    /// No `epoll`.
+    pub fn numbered_from(first: usize, server: &Server, hold: Hold) -> Result<Self> {
+        let mut fleet = Self::new(server, hold)?;
+        fleet.heads = fleet.heads.from(first);
+        Ok(fleet)
     }
 
     /// Clients held.
@@ -239,7 +251,7 @@ impl Fleet {
             && let Some(number) = self.resting.pop()
         {
             let client = &mut self.clients[number];
-            client.ask(&self.head)?;
+            client.ask(&self.heads.of(number))?;
             if client.has_asked() {
                 self.asked += 1;
                 self.complete += usize::from(client.is_complete(self.expected));
@@ -326,7 +338,7 @@ impl Fleet {
                     .with_context(named)?;
             }
             if event.is_writable() && client.is_asking() {
-                client.ask(&self.head).with_context(named)?;
+                client.ask(&self.heads.of(number)).with_context(named)?;
                 self.asked += usize::from(client.has_asked());
             }
             if !rested && client.rests() {

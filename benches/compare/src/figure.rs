@@ -19,6 +19,14 @@ pub enum Figure {
     Burst,
     /// CPU time per round trip of a WebSocket, or per cycle of a long-poll.
     Exchange,
+    /// CPU time per publish to a channel of one stream, one after the other.
+    PublishEach,
+    /// The same per item, many of them in one request.
+    PublishBatch,
+    /// CPU time per publish, always to the same channel of one stream.
+    PublishSame,
+    /// CPU time per publish to a channel without subscribers.
+    PublishNobody,
     /// Publish to the last client's read, the median of a pass.
     LatencyMedian,
     /// The same, the longest of a pass.
@@ -35,6 +43,7 @@ impl Figure {
             Hold::LongPoll => "long_poll_",
             Hold::WebSocket => "websocket_",
             Hold::Compressed => "websocket_deflate_",
+            Hold::Own => "channels_",
         };
         let figure = match self {
             Self::Held => "held_bytes",
@@ -44,6 +53,10 @@ impl Figure {
             Self::DeliveryLarge => "large_delivery_us",
             Self::Burst => "burst_delivery_us",
             Self::Exchange => "exchange_us",
+            Self::PublishEach => "publish_us",
+            Self::PublishBatch => "publish_batch_us",
+            Self::PublishSame => "publish_same_us",
+            Self::PublishNobody => "publish_nobody_us",
             Self::LatencyMedian => "last_client_ms_p50",
             Self::LatencyMax => "last_client_ms_max",
             Self::LatencyBurst => "burst_last_client_ms_p50",
@@ -55,12 +68,12 @@ impl Figure {
     pub fn title(self, hold: Hold) -> String {
         // Browsers offer compression: an idle WebSocket is one that did.
         let one = match hold {
-            Hold::Stream => "stream",
+            Hold::Stream | Hold::Own => "stream",
             Hold::LongPoll => "long-poll",
             Hold::WebSocket | Hold::Compressed => "WebSocket",
         };
         let (delivery, note) = match hold {
-            Hold::Stream | Hold::LongPoll => ("delivery", ""),
+            Hold::Stream | Hold::LongPoll | Hold::Own => ("delivery", ""),
             Hold::WebSocket => ("frame", ""),
             Hold::Compressed => ("frame", ", deflate agreed"),
         };
@@ -77,6 +90,16 @@ impl Figure {
             Self::Burst => format!("CPU µs per {delivery}, bursts of 100{note}"),
             Self::Exchange if hold.is_socket() => "CPU µs per WebSocket round trip".into(),
             Self::Exchange => format!("CPU µs per {one} cycle"),
+            Self::PublishEach => {
+                "CPU µs per publish to one subscriber, of so many channels, one POST each".into()
+            }
+            Self::PublishBatch => {
+                "CPU µs per publish to one subscriber, of so many channels, 100 per POST".into()
+            }
+            Self::PublishSame => {
+                "CPU µs per publish to one subscriber, always the same, beside so many".into()
+            }
+            Self::PublishNobody => "CPU µs per publish to nobody, beside so many channels".into(),
             Self::LatencyMedian => "publish to last client, ms, p50".into(),
             Self::LatencyMax => "publish to last client, ms, max".into(),
             Self::LatencyBurst => "burst of 100 to last client, ms, p50".into(),
@@ -97,7 +120,13 @@ impl Figure {
             | Self::LatencyMax
             | Self::LatencyMedian
             | Self::SetUp => 1,
-            Self::Burst | Self::Delivery | Self::DeliveryLarge => 2,
+            Self::Burst
+            | Self::Delivery
+            | Self::DeliveryLarge
+            | Self::PublishBatch
+            | Self::PublishEach
+            | Self::PublishNobody
+            | Self::PublishSame => 2,
         }
     }
 }

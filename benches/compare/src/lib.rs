@@ -11,6 +11,8 @@
 
 pub mod args;
 pub mod backend;
+pub mod channel;
+pub mod channels;
 pub mod clients;
 pub mod figure;
 pub mod frames;

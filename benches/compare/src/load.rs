@@ -46,11 +46,13 @@ pub enum Part {
     Delivery(Hold),
     /// Round trips of WebSockets, or cycles of long-polls.
     Exchange(Hold),
+    /// Publishing to many channels that have one subscriber each, and to nobody.
+    Channels,
 }
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -59,12 +61,15 @@ impl Part {
         Self::Delivery(Hold::Compressed),
         Self::Exchange(Hold::LongPoll),
         Self::Exchange(Hold::WebSocket),
+        Self::Channels,
     ];
 
     /// Of whom.
     pub fn hold(self) -> Hold {
-        let (Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold)) = self;
-        hold
+        match self {
+            Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold) => hold,
+            Self::Channels => Hold::Own,
+        }
     }
 }
 

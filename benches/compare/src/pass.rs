@@ -56,9 +56,9 @@ pub struct Bench<'a> {
 }
 
 /// What some rounds took.
-struct Measured {
+pub(crate) struct Measured {
     /// CPU time of the server in µs, by round.
-    micros: f64,
+    pub(crate) micros: f64,
     /// Each round in ms, rising.
     latency: Vec<f64>,
 }
@@ -74,6 +74,7 @@ impl Bench<'_> {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),
             Part::Exchange(hold) => self.exchange(&server, hold),
+            Part::Channels => self.channels(&server),
         }
         .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
@@ -210,7 +211,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn fill(&self, pid: u32, fleet: &mut Fleet, size: usize) -> Result<()> {
+    pub(crate) fn fill(&self, pid: u32, fleet: &mut Fleet, size: usize) -> Result<()> {
         fleet.grow(size, self.stop)?;
         procfs::settled(pid, self.stop)?;
         // Again those that ended meanwhile.
@@ -218,7 +219,7 @@ impl Bench<'_> {
     }
 
     /// Rounds for the time of the load, and no fewer than `least`.
-    fn rounds(
+    pub(crate) fn rounds(
         &mut self,
         pid: u32,
         least: u32,
@@ -242,7 +243,7 @@ impl Bench<'_> {
         })
     }
 
-    fn note_lost(&mut self, fleet: &Fleet, hold: Hold) {
+    pub(crate) fn note_lost(&mut self, fleet: &Fleet, hold: Hold) {
         if fleet.lost() > 0 {
             self.notes.push(format!(
                 "pass {}, {}: the server ended {} of {} {hold} while they were set up; they \
@@ -255,7 +256,7 @@ impl Bench<'_> {
         }
     }
 
-    fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
+    pub(crate) fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
         self.samples.push(Sample {
             pass: self.pass,
             server: self.kind,
@@ -305,7 +306,7 @@ fn cycle(pid: u32, fleet: &mut Fleet, publisher: &mut Publisher, stop: &Stop) ->
     Ok(took)
 }
 
-fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+pub(crate) fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed())

@@ -85,6 +85,8 @@ fn model(step: Step, args: &Args) -> Duration {
             let size = load.smallest();
             filled(&[size]) + load.time.as_secs_f64().max(size as f64 * set_up)
         }
+        // Five figures, each after a round that does not count.
+        Part::Channels => filled(load.sizes(hold)) + 8.0 * load.time.as_secs_f64(),
     };
     Duration::from_secs_f64(seconds)
 }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::wire::Item;
+use crate::{channel, wire::Item};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More than any server answers to a publish.
@@ -50,9 +50,19 @@ impl Publisher {
     /// What [`Self::send`] sends to publish `item` so many times.
     pub fn request(&self, item: Item, count: u32) -> Vec<u8> {
         match self.door {
-            Door::Floor => floor_command(count, &item.written()),
+            Door::Floor => floor_command(count, &[], &item.written()),
             Door::HttpClose => item.publish_request(count as usize, false),
             Door::HttpKeepAlive => item.publish_request(count as usize, true),
+        }
+    }
+
+    /// What [`Self::send`] sends to publish `item` once to the channel of each of these clients.
+    pub fn request_to(&self, item: Item, numbers: &[usize]) -> Vec<u8> {
+        let channels: Vec<_> = numbers.iter().copied().map(channel::own).collect();
+        match self.door {
+            Door::Floor => floor_command(1, numbers, &item.written()),
+            Door::HttpClose => item.publish_request_to(&channels, false),
+            Door::HttpKeepAlive => item.publish_request_to(&channels, true),
         }
     }
 
@@ -105,19 +115,52 @@ impl Publisher {
     }
 }
 
-/// What the floor is told: how often to write, and what, behind its length. Numbers have 4 bytes.
-fn floor_command(count: u32, piece: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-    [&count.to_be_bytes(), &len.to_be_bytes(), piece].concat()
+/// What the floor is told: how often to write, to which clients (their number of numbers, then
+/// these), and what, behind its length. Numbers have 4 bytes.
+fn floor_command(count: u32, to: &[usize], piece: &[u8]) -> Vec<u8> {
+    let four = |number| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
+    let mut out = [count.to_be_bytes(), four(to.len())].concat();
+    out.extend(to.iter().flat_map(|number| four(*number)));
+    out.extend(four(piece.len()));
+    out.extend(piece);
+    out
 }
 
-/// The first command of `bytes`, as [`Publisher::request`] made it for the floor, and its length;
-/// none before it is whole.
-pub fn read_floor_command(bytes: &[u8]) -> Option<(u32, &[u8], usize)> {
-    let (count, rest) = bytes.split_first_chunk()?;
-    let (len, rest) = rest.split_first_chunk()?;
-    let piece = rest.get(..u32::from_be_bytes(*len) as usize)?;
-    Some((u32::from_be_bytes(*count), piece, 8 + piece.len()))
+/// What the floor is told, as [`Publisher::request`] and [`Publisher::request_to`] made it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FloorCommand<'a> {
+    /// How often to write.
+    pub count: u32,
+    /// To whom, in 4 bytes each; to all if this is empty.
+    to: &'a [u8],
+    /// What.
+    pub piece: &'a [u8],
+    /// Bytes of this command.
+    pub len: usize,
+}
+
+impl<'a> FloorCommand<'a> {
+    /// The first command of `bytes`; none before it is whole.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (count, rest) = bytes.split_first_chunk()?;
+        let (many, rest) = rest.split_first_chunk()?;
+        let (to, rest) = rest.split_at_checked(4 * u32::from_be_bytes(*many) as usize)?;
+        let (len, rest) = rest.split_first_chunk()?;
+        let piece = rest.get(..u32::from_be_bytes(*len) as usize)?;
+        Some(Self {
+            count: u32::from_be_bytes(*count),
+            to,
+            piece,
+            len: 12 + to.len() + piece.len(),
+        })
+    }
+
+    /// Numbers of the clients to write to; none: to all.
+    pub fn numbers(&self) -> Option<impl Iterator<Item = usize>> {
+        let number = |four: &[u8; 4]| u32::from_be_bytes(*four) as usize;
+        let (numbers, _) = self.to.as_chunks();
+        (!numbers.is_empty()).then(|| numbers.iter().map(number))
+    }
 }
 
 /// Reads one HTTP answer and checks that it is a 200; true when the connection stays.
@@ -160,12 +203,18 @@ mod tests {
 
     #[test]
     fn the_floor_reads_what_it_is_told() {
-        let told = floor_command(7, b"piece");
-        for cut in 0..told.len() {
-            assert_eq!(read_floor_command(&told[..cut]), None);
+        for to in [&[][..], &[3], &[0, 4711]] {
+            let told = floor_command(7, to, b"piece");
+            for cut in 0..told.len() {
+                assert_eq!(FloorCommand::read(&told[..cut]), None);
+            }
+            let twice = told.repeat(2);
+            let read = FloorCommand::read(&twice).unwrap();
+            assert_eq!((read.count, read.piece), (7, &b"piece"[..]));
+            assert_eq!(read.len, told.len());
+            let numbers = read.numbers().map(Iterator::collect::<Vec<_>>);
+            assert_eq!(numbers.unwrap_or_default(), to);
         }
-        let twice = told.repeat(2);
-        assert_eq!(read_floor_command(&twice), Some((7, &b"piece"[..], 13)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::frames;
+use crate::{channel, frames};
 
 /// The byte that stands once in each piece of content of a stream or a long-poll.
 pub const MARK: u8 = b'$';
@@ -40,15 +40,18 @@ pub enum Hold {
     WebSocket,
     /// The same that offers `permessage-deflate`, as every browser's does.
     Compressed,
+    /// An event stream of a channel that nobody else subscribes to.
+    Own,
 }
 
 impl Hold {
     /// All, in their order.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Stream,
         Self::LongPoll,
         Self::WebSocket,
         Self::Compressed,
+        Self::Own,
     ];
 
     /// The hold that the beginning of a request (of a client or a proxy) asks for.
@@ -58,6 +61,8 @@ impl Hold {
             Some(Self::Stream)
         } else if target.starts_with(b"/poll/") {
             Some(Self::LongPoll)
+        } else if target.starts_with(channel::OWN.as_bytes()) {
+            Some(Self::Own)
         } else if !target.starts_with(b"/socket/") {
             None
         } else if memchr::memmem::find(request, b"permessage-deflate").is_some() {
@@ -72,17 +77,23 @@ impl Hold {
         matches!(self, Self::WebSocket | Self::Compressed)
     }
 
+    /// Do its clients differ, so that each has a number in its request?
+    pub fn is_numbered(self) -> bool {
+        matches!(self, Self::Own)
+    }
+
     /// What a client is told before anything is published, counted like items.
     pub fn openings(self) -> u32 {
         u32::from(self != Self::LongPoll)
     }
 
-    /// A request as a browser sends it, some 900 bytes with its cookies.
-    pub fn browser_head(self) -> Vec<u8> {
+    /// A request as a browser sends it, some 900 bytes with its cookies, of client `number`.
+    pub fn browser_head(self, number: usize) -> Vec<u8> {
         let session = "0123456789abcdef".repeat(if self.is_socket() { 23 } else { 18 });
         let own = match self {
             Self::Stream => fetching("/events/", "text/event-stream"),
             Self::LongPoll => fetching("/poll/", "application/json, text/plain, */*"),
+            Self::Own => fetching(&channel::target(channel::OWN, number), "text/event-stream"),
             Self::WebSocket => handshake(""),
             Self::Compressed => handshake(
                 "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
@@ -110,15 +121,16 @@ impl Hold {
         }
     }
 
-    /// The backend's answer: hold this client, subscribed to [`CHANNEL`].
-    pub fn backend_answer(self) -> Vec<u8> {
-        let hold = |mode, body| {
-            let lines = format!("Grip-Hold: {mode}\r\nGrip-Channel: {CHANNEL}\r\n");
+    /// The backend's answer: hold this client, subscribed to [`CHANNEL`], or to that of its number.
+    pub fn backend_answer(self, number: usize) -> Vec<u8> {
+        let hold = |mode, channel: &str, body| {
+            let lines = format!("Grip-Hold: {mode}\r\nGrip-Channel: {channel}\r\n");
             answer("text/event-stream", &lines, body)
         };
         match self {
-            Self::Stream => hold("stream", OPENING),
-            Self::LongPoll => hold("response", b"nothing new"),
+            Self::Stream => hold("stream", CHANNEL, OPENING),
+            Self::LongPoll => hold("response", CHANNEL, b"nothing new"),
+            Self::Own => hold("stream", &channel::own(number), OPENING),
             Self::WebSocket | Self::Compressed => {
                 let subscribe = json!({ "type": "subscribe", "channel": CHANNEL });
                 let events = [
@@ -140,7 +152,7 @@ impl Hold {
             frames::ACCEPT
         );
         let (head, opening) = match self {
-            Self::Stream => (
+            Self::Stream | Self::Own => (
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                  Transfer-Encoding: chunked\r\nConnection: Transfer-Encoding\r\n\r\n"
                     .to_owned(),
@@ -167,6 +179,7 @@ impl fmt::Display for Hold {
             Self::LongPoll => "long-polls",
             Self::WebSocket => "WebSockets",
             Self::Compressed => "compressing WebSockets",
+            Self::Own => "streams of their own channels",
         })
     }
 }
@@ -216,7 +229,7 @@ impl Item {
     pub fn content(self) -> String {
         let padding = |with: &str| "x".repeat(self.len.saturating_sub(with.len()));
         match self.hold {
-            Hold::Stream => format!("data: {}$\n\n", padding("data: $\n\n")),
+            Hold::Stream | Hold::Own => format!("data: {}$\n\n", padding("data: $\n\n")),
             // At the end, so that nothing of the answer comes behind it.
             Hold::LongPoll => format!("{}$", padding("$")),
             Hold::WebSocket | Hold::Compressed => records(self.len),
@@ -224,21 +237,21 @@ impl Item {
     }
 
     /// As publishers write it.
-    fn published(self) -> Value {
+    fn published(self, channel: &str) -> Value {
         let content = self.content();
         let formats = match self.hold {
-            Hold::Stream => json!({ "http-stream": { "content": content } }),
+            Hold::Stream | Hold::Own => json!({ "http-stream": { "content": content } }),
             Hold::LongPoll => json!({ "http-response": { "body": content } }),
             Hold::WebSocket | Hold::Compressed => json!({ "ws-message": { "content": content } }),
         };
-        json!({ "channel": CHANNEL, "formats": formats })
+        json!({ "channel": channel, "formats": formats })
     }
 
     /// The bytes that one client gets, for the floor to write.
     pub fn written(self) -> Vec<u8> {
         let content = self.content().into_bytes();
         match self.hold {
-            Hold::Stream => chunk(&content),
+            Hold::Stream | Hold::Own => chunk(&content),
             Hold::LongPoll => answer("text/plain", "", &content),
             Hold::Compressed if self.len >= COMPRESSED_FROM => frames::compressed(&content),
             Hold::WebSocket | Hold::Compressed => frames::text(&content),
@@ -247,15 +260,25 @@ impl Item {
 
     /// A `POST /publish/` of it, `count` times, on a connection that stays or ends.
     pub fn publish_request(self, count: usize, keep_alive: bool) -> Vec<u8> {
-        let body = json!({ "items": vec![self.published(); count] }).to_string();
-        let connection = if keep_alive { "keep-alive" } else { "close" };
-        format!(
-            "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Connection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes()
+        post(&vec![self.published(CHANNEL); count], keep_alive)
     }
+
+    /// The same, once to each of these channels.
+    pub fn publish_request_to(self, channels: &[String], keep_alive: bool) -> Vec<u8> {
+        let items: Vec<_> = channels.iter().map(|name| self.published(name)).collect();
+        post(&items, keep_alive)
+    }
+}
+
+fn post(items: &[Value], keep_alive: bool) -> Vec<u8> {
+    let body = json!({ "items": items }).to_string();
+    let connection = if keep_alive { "keep-alive" } else { "close" };
+    format!(
+        "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Connection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// What a client says in a round trip, and the backend or the floor says back.
@@ -327,7 +350,7 @@ mod tests {
 
     #[test]
     fn every_piece_of_content_holds_one_mark() {
-        for hold in [Hold::Stream, Hold::LongPoll] {
+        for hold in [Hold::Stream, Hold::LongPoll, Hold::Own] {
             let item = Item {
                 hold,
                 len: ITEM_LEN,
@@ -335,7 +358,7 @@ mod tests {
             assert_eq!(item.content().len(), ITEM_LEN);
             assert_eq!(marks(&item.written()), 1);
             assert_eq!(marks(&item.publish_request(100, true)), 100);
-            assert_eq!(marks(&hold.backend_answer()), hold.openings());
+            assert_eq!(marks(&hold.backend_answer(7)), hold.openings());
             assert_eq!(marks(&hold.floor_answer()), hold.openings());
         }
     }
@@ -343,7 +366,7 @@ mod tests {
     #[test]
     fn the_browser_sends_some_nine_hundred_bytes() {
         for hold in Hold::ALL {
-            let head = hold.browser_head();
+            let head = hold.browser_head(4711);
             assert!((850..950).contains(&head.len()), "{hold:?}: {}", head.len());
             assert!(head.ends_with(b"\r\n\r\n"));
             assert_eq!(Hold::of(&head), Some(hold));

@@ -65,6 +65,14 @@ fn every_part_gives_its_figures() {
     for hold in [Hold::LongPoll, Hold::WebSocket] {
         assert_eq!(sizes(Figure::Exchange, hold), ["20"]);
     }
+    assert_eq!(sizes(Figure::PublishSame, Hold::Own), ["1", "40"]);
+    for figure in [
+        Figure::PublishEach,
+        Figure::PublishBatch,
+        Figure::PublishNobody,
+    ] {
+        assert_eq!(sizes(figure, Hold::Own), ["40"]);
+    }
     let spent = samples.iter().filter(|one| one.figure.compares());
     assert!(spent.into_iter().all(|one| one.value > 0.0), "{samples:?}");
     every_row_is_told_apart(samples);
