@@ -3,7 +3,7 @@
 //! channel beside one or beside many, and to a channel without subscribers.
 //!
 //! The publisher sends the next request when the last is answered, on one connection where the
-//! server keeps it. A round ends when every stream has what was published to it. The floor is told
+//! server keeps it, and does not sleep meanwhile ([`Publisher::watch`]). A round ends when every stream has what was published to it. The floor is told
 //! with each command to whom it is to write.
 
 use anyhow::Result;
@@ -123,6 +123,7 @@ impl Bench<'_> {
                 for request in requests {
                     publisher.connect()?;
                     publisher.send(request)?;
+                    publisher.watch()?;
                     publisher.finish()?;
                 }
                 to.as_mut().map_or(Ok(()), |(fleet, _)| fleet.wait(stop))
