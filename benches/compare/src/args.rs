@@ -20,8 +20,8 @@ benches/run [OPTION]...
 
   --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
   --only NAME      only this server (floor, gripd, pushpin), these figures (held, delivery,
-                   exchange, channels) or these clients (streams, long-polls, websockets); may be
-                   given more than once
+                   exchange, channels, slow) or these clients (streams, long-polls, websockets);
+                   may be given more than once
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000); those up to 5,000
                    are also the numbers of long-polls and WebSockets
@@ -104,6 +104,8 @@ impl Args {
                 // A burst is 100 deliveries to each stream: most of the time with Pushpin.
                 burst_up_to: if quick { 1000 } else { usize::MAX },
                 rounds: if quick { 3 } else { 5 },
+                // Some 20 MB, 200 MB.
+                slow_bursts: if quick { 50 } else { 500 },
                 time: Duration::from_millis(if quick { 500 } else { 2000 }),
             },
             limit: Duration::from_secs(60 * if quick { 4 } else { 45 }),
@@ -115,14 +117,16 @@ impl Args {
         let (mut servers, mut figures, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for name in only {
             match name.as_str() {
-                "held" | "delivery" | "exchange" | "channels" => figures.push(name.as_str()),
+                "held" | "delivery" | "exchange" | "channels" | "slow" => {
+                    figures.push(name.as_str());
+                }
                 "streams" | "long-polls" | "websockets" => holds.push(name.as_str()),
                 other => {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
                         format!(
                             "--only {other}: allowed are floor, gripd, pushpin, held, delivery, \
-                             exchange, channels, streams, long-polls, websockets"
+                             exchange, channels, slow, streams, long-polls, websockets"
                         )
                     })?);
                 }
@@ -149,6 +153,7 @@ fn figure(part: Part) -> &'static str {
         Part::Delivery(_) => "delivery",
         Part::Exchange(_) => "exchange",
         Part::Channels => "channels",
+        Part::Slow => "slow",
     }
 }
 

@@ -25,7 +25,7 @@ use mio::{
 
 use crate::{
     channel,
-    wire::{self, Hold},
+    wire::{self, CHANNEL, Hold},
 };
 
 const LISTENER: Token = Token(0);
@@ -96,6 +96,11 @@ struct Room {
     answered: Arc<AtomicUsize>,
 }
 
+/// The channels of a client without a number.
+fn shared() -> [String; 1] {
+    [CHANNEL.to_owned()]
+}
+
 /// What is answered, made once.
 struct Answers {
     stream: Vec<u8>,
@@ -109,9 +114,9 @@ struct Answers {
 impl Answers {
     fn new() -> Self {
         Self {
-            stream: Hold::Stream.backend_answer(0),
-            long_poll: Hold::LongPoll.backend_answer(0),
-            open: Hold::WebSocket.backend_answer(0),
+            stream: Hold::Stream.backend_answer(&shared()),
+            long_poll: Hold::LongPoll.backend_answer(&shared()),
+            open: Hold::WebSocket.backend_answer(&shared()),
             said: wire::said_event(),
             echo: wire::echo_answer(),
             silence: wire::silent_answer(),
@@ -125,8 +130,7 @@ impl Answers {
             Some(Hold::Stream) => &self.stream,
             Some(Hold::LongPoll) => &self.long_poll,
             Some(hold) if hold.is_numbered() => {
-                let number = channel::number(head).unwrap_or_default();
-                return Cow::Owned(hold.backend_answer(number));
+                return Cow::Owned(hold.backend_answer(&channel::of(head)));
             }
             Some(Hold::WebSocket | Hold::Compressed) if body == b"OPEN\r\n" => &self.open,
             Some(Hold::WebSocket | Hold::Compressed) if body == self.said => &self.echo,
@@ -266,7 +270,7 @@ mod tests {
     #[test]
     fn a_request_in_two_pieces_gets_one_answer() {
         let pieces = [&b"GET /events/ HTTP/1.1\r\n"[..], b"Host: a\r\n\r\n"];
-        answered(&pieces, 1, &Hold::Stream.backend_answer(0));
+        answered(&pieces, 1, &Hold::Stream.backend_answer(&shared()));
     }
 
     #[test]
@@ -284,7 +288,7 @@ mod tests {
             post(b"DISCONNECT\r\n"),
         ];
         let want = [
-            Hold::WebSocket.backend_answer(0),
+            Hold::WebSocket.backend_answer(&shared()),
             wire::echo_answer(),
             wire::silent_answer(),
         ];

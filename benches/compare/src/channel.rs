@@ -1,6 +1,8 @@
 //! Channels that only one client subscribes to: what they are called, and how the backend (or the
 //! floor) learns from a request which client asks.
 
+use crate::wire::CHANNEL;
+
 /// Where a client asks for a stream of a channel of its own.
 pub const OWN: &str = "/own/";
 
@@ -18,6 +20,25 @@ pub fn number(request: &[u8]) -> Option<usize> {
     text.parse().ok()
 }
 
+/// What a client asks for that wants what all get besides.
+pub fn target_and_all(path: &str, number: usize) -> String {
+    format!("{}{AND_ALL}", target(path, number))
+}
+
+/// The channels that the backend subscribes a client to.
+pub fn of(request: &[u8]) -> Vec<String> {
+    let Some(number) = number(request) else {
+        return vec![CHANNEL.into()];
+    };
+    let mut channels = vec![own(number)];
+    if memchr::memmem::find(request, AND_ALL.as_bytes()).is_some() {
+        channels.push(CHANNEL.into());
+    }
+    channels
+}
+
+const AND_ALL: &str = "&and=all";
+
 /// The channel of client `number`.
 pub fn own(number: usize) -> String {
     format!("own-{number}")
@@ -34,6 +55,10 @@ mod tests {
         assert_eq!(read(&target(OWN, 4711)), Some(4711));
         assert_eq!(read("/own/"), None);
         assert_eq!(read("/own/?channel="), None);
+        assert_eq!(of(head(&target(OWN, 7)).as_bytes()), ["own-7"]);
+        let both = of(head(&target_and_all(OWN, 7)).as_bytes());
+        assert_eq!(both, ["own-7", CHANNEL]);
+        assert_eq!(of(b"GET /events/ HTTP/1.1\r\n"), [CHANNEL]);
         assert_eq!(number(b"GET /own/?channel=47"), None);
     }
 }

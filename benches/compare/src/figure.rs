@@ -27,6 +27,12 @@ pub enum Figure {
     PublishSame,
     /// CPU time per publish to a channel without subscribers.
     PublishNobody,
+    /// Memory that the server grows by while one reader does not read, in MB.
+    SlowGrowth,
+    /// CPU time per delivery to the others meanwhile, in bursts of large items.
+    SlowDelivery,
+    /// The same without that reader.
+    SlowWithout,
     /// Publish to the last client's read, the median of a pass.
     LatencyMedian,
     /// The same, the longest of a pass.
@@ -57,6 +63,9 @@ impl Figure {
             Self::PublishBatch => "publish_batch_us",
             Self::PublishSame => "publish_same_us",
             Self::PublishNobody => "publish_nobody_us",
+            Self::SlowGrowth => "slow_reader_growth_mb",
+            Self::SlowDelivery => "slow_reader_delivery_us",
+            Self::SlowWithout => "slow_reader_without_us",
             Self::LatencyMedian => "last_client_ms_p50",
             Self::LatencyMax => "last_client_ms_max",
             Self::LatencyBurst => "burst_last_client_ms_p50",
@@ -100,6 +109,11 @@ impl Figure {
                 "CPU µs per publish to one subscriber, always the same, beside so many".into()
             }
             Self::PublishNobody => "CPU µs per publish to nobody, beside so many channels".into(),
+            Self::SlowGrowth => "PSS growth in MB while one reader does not read".into(),
+            Self::SlowDelivery => {
+                "CPU µs per delivery of 4 KiB, bursts of 100, beside that reader".into()
+            }
+            Self::SlowWithout => "CPU µs per delivery of 4 KiB, bursts of 100, without it".into(),
             Self::LatencyMedian => "publish to last client, ms, p50".into(),
             Self::LatencyMax => "publish to last client, ms, max".into(),
             Self::LatencyBurst => "burst of 100 to last client, ms, p50".into(),
@@ -108,7 +122,7 @@ impl Figure {
 
     /// False for memory: the floor keeps next to none, so that a ratio to it says nothing.
     pub fn compares(self) -> bool {
-        !matches!(self, Self::Held | Self::HeldAfter)
+        !matches!(self, Self::Held | Self::HeldAfter | Self::SlowGrowth)
     }
 
     /// Digits behind the point that mean something.
@@ -119,14 +133,17 @@ impl Figure {
             | Self::LatencyBurst
             | Self::LatencyMax
             | Self::LatencyMedian
-            | Self::SetUp => 1,
+            | Self::SetUp
+            | Self::SlowGrowth => 1,
             Self::Burst
             | Self::Delivery
             | Self::DeliveryLarge
             | Self::PublishBatch
             | Self::PublishEach
             | Self::PublishNobody
-            | Self::PublishSame => 2,
+            | Self::PublishSame
+            | Self::SlowDelivery
+            | Self::SlowWithout => 2,
         }
     }
 }

@@ -25,5 +25,6 @@ pub mod procfs;
 pub mod publish;
 pub mod report;
 pub mod servers;
+pub mod slow;
 pub mod stop;
 pub mod wire;

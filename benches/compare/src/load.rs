@@ -16,6 +16,8 @@ pub struct Load {
     pub burst_up_to: usize,
     /// Fewest publishes at each size.
     pub rounds: u32,
+    /// Bursts of large items that a reader which does not read is to miss.
+    pub slow_bursts: u32,
     /// Publishes go on for this long.
     pub time: Duration,
 }
@@ -48,11 +50,13 @@ pub enum Part {
     Exchange(Hold),
     /// Publishing to many channels that have one subscriber each, and to nobody.
     Channels,
+    /// Deliveries beside a reader that does not read.
+    Slow,
 }
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -62,6 +66,7 @@ impl Part {
         Self::Exchange(Hold::LongPoll),
         Self::Exchange(Hold::WebSocket),
         Self::Channels,
+        Self::Slow,
     ];
 
     /// Of whom.
@@ -69,6 +74,7 @@ impl Part {
         match self {
             Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold) => hold,
             Self::Channels => Hold::Own,
+            Self::Slow => Hold::Stream,
         }
     }
 }
@@ -84,6 +90,7 @@ mod tests {
                 sizes: sizes.to_vec(),
                 burst_up_to: 0,
                 rounds: 1,
+                slow_bursts: 1,
                 time: Duration::ZERO,
             };
             load.sizes(hold).to_vec()

@@ -169,6 +169,7 @@ fn told(step: Step) -> String {
         Part::Delivery(hold) => format!("delivery to {hold}"),
         Part::Exchange(Hold::LongPoll) => "cycles of long-polls".into(),
         Part::Exchange(_) => "round trips of WebSockets".into(),
+        Part::Slow => "delivery beside a slow reader".into(),
         Part::Channels => "publishing to many channels".into(),
     };
     format!("pass {}, {}, {part}", step.pass, step.kind)

@@ -75,6 +75,7 @@ impl Bench<'_> {
             Part::Delivery(hold) => self.deliver(&server, hold),
             Part::Exchange(hold) => self.exchange(&server, hold),
             Part::Channels => self.channels(&server),
+            Part::Slow => self.slow(&server),
         }
         .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
@@ -223,13 +224,24 @@ impl Bench<'_> {
         &mut self,
         pid: u32,
         least: u32,
+        round: impl FnMut() -> Result<Duration>,
+    ) -> Result<Measured> {
+        self.rounds_of(pid, least, self.load.time, round)
+    }
+
+    /// Rounds for so long, and no fewer than `least`.
+    pub(crate) fn rounds_of(
+        &mut self,
+        pid: u32,
+        least: u32,
+        time: Duration,
         mut round: impl FnMut() -> Result<Duration>,
     ) -> Result<Measured> {
         let busy = Busy::start(pid);
         let before = procfs::cpu(pid);
         let start = Instant::now();
         let mut latency = Vec::new();
-        while latency.len() < least as usize || start.elapsed() < self.load.time {
+        while latency.len() < least as usize || start.elapsed() < time {
             latency.push(round()?.as_secs_f64() * 1e3);
         }
         self.others.extend(busy.others());
@@ -277,7 +289,7 @@ impl Measured {
 }
 
 /// One publish, until the last client has it and the publisher its answer.
-fn publish(
+pub(crate) fn publish(
     fleet: &mut Fleet,
     publisher: &mut Publisher,
     item: Item,

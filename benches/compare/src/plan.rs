@@ -86,6 +86,11 @@ fn model(step: Step, args: &Args) -> Duration {
             filled(&[size]) + load.time.as_secs_f64().max(size as f64 * set_up)
         }
         // Five figures, each after a round that does not count.
+        Part::Slow => {
+            let size = load.smallest();
+            let burst = size as f64 * f64::from(BURST) * delivery;
+            filled(&[size]) + burst * (f64::from(load.slow_bursts) / 10.0 + 3.0)
+        }
         Part::Channels => filled(load.sizes(hold)) + 8.0 * load.time.as_secs_f64(),
     };
     Duration::from_secs_f64(seconds)

@@ -121,23 +121,23 @@ impl Hold {
         }
     }
 
-    /// The backend's answer: hold this client, subscribed to [`CHANNEL`], or to that of its number.
-    pub fn backend_answer(self, number: usize) -> Vec<u8> {
-        let hold = |mode, channel: &str, body| {
-            let lines = format!("Grip-Hold: {mode}\r\nGrip-Channel: {channel}\r\n");
+    /// The backend's answer: hold this client, subscribed to these channels.
+    pub fn backend_answer(self, channels: &[String]) -> Vec<u8> {
+        let hold = |mode, body| {
+            let channels = channels.join(", ");
+            let lines = format!("Grip-Hold: {mode}\r\nGrip-Channel: {channels}\r\n");
             answer("text/event-stream", &lines, body)
         };
         match self {
-            Self::Stream => hold("stream", CHANNEL, OPENING),
-            Self::LongPoll => hold("response", CHANNEL, b"nothing new"),
-            Self::Own => hold("stream", &channel::own(number), OPENING),
+            Self::Stream | Self::Own => hold("stream", OPENING),
+            Self::LongPoll => hold("response", b"nothing new"),
             Self::WebSocket | Self::Compressed => {
-                let subscribe = json!({ "type": "subscribe", "channel": CHANNEL });
-                let events = [
-                    b"OPEN\r\n".to_vec(),
-                    event(format!("c:{subscribe}").as_bytes()),
-                    event(b"m:ok"),
-                ];
+                let mut events = vec![b"OPEN\r\n".to_vec()];
+                events.extend(channels.iter().map(|channel| {
+                    let subscribe = json!({ "type": "subscribe", "channel": channel });
+                    event(format!("c:{subscribe}").as_bytes())
+                }));
+                events.push(event(b"m:ok"));
                 let grip = "Sec-WebSocket-Extensions: grip\r\n";
                 answer(EVENTS, grip, &events.concat())
             }
@@ -350,6 +350,7 @@ mod tests {
 
     #[test]
     fn every_piece_of_content_holds_one_mark() {
+        let channels = [CHANNEL.to_owned()];
         for hold in [Hold::Stream, Hold::LongPoll, Hold::Own] {
             let item = Item {
                 hold,
@@ -358,7 +359,7 @@ mod tests {
             assert_eq!(item.content().len(), ITEM_LEN);
             assert_eq!(marks(&item.written()), 1);
             assert_eq!(marks(&item.publish_request(100, true)), 100);
-            assert_eq!(marks(&hold.backend_answer(7)), hold.openings());
+            assert_eq!(marks(&hold.backend_answer(&channels)), hold.openings());
             assert_eq!(marks(&hold.floor_answer()), hold.openings());
         }
     }

@@ -21,6 +21,7 @@ fn samples(parts: &[Part]) -> Vec<Sample> {
         sizes: vec![20, 40],
         burst_up_to: 20,
         rounds: 3,
+        slow_bursts: 40,
         time: Duration::ZERO,
     };
     let stop = Stop::watch(Duration::from_mins(2)).unwrap();
@@ -72,6 +73,13 @@ fn every_part_gives_its_figures() {
         Figure::PublishNobody,
     ] {
         assert_eq!(sizes(figure, Hold::Own), ["40"]);
+    }
+    for figure in [
+        Figure::SlowGrowth,
+        Figure::SlowDelivery,
+        Figure::SlowWithout,
+    ] {
+        assert_eq!(sizes(figure, Hold::Stream), ["20"]);
     }
     let spent = samples.iter().filter(|one| one.figure.compares());
     assert!(spent.into_iter().all(|one| one.value > 0.0), "{samples:?}");
