@@ -25,11 +25,14 @@ benches/run [OPTION]...
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000); those up to 5,000
                    are also the numbers of long-polls and WebSockets
+  --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
+                   deliveries and 200,000 clients that come and go; with --quick a tenth
   --minutes N      stop after so many minutes, with what there is (45; with --quick 4)
   --help           this
 
 Environment: GRIPD_BIN and PUSHPIN_BIN name other programs; GRIPD_... settings reach gripd.
-Results: target/bench/results.md and target/bench/results.json, written after every step.
+Results: target/bench/results.md and target/bench/results.json, written after every step; those
+of --soak: soak.md and soak.json there.
 Exit code: 0 complete, 1 something failed or was interrupted, 2 wrong use.
 ";
 
@@ -48,6 +51,8 @@ pub struct Args {
     pub limit: Duration,
     /// `--quick`.
     pub quick: bool,
+    /// `--soak`: none of the figures, but whether memory stays flat.
+    pub soak: bool,
 }
 
 impl Args {
@@ -58,7 +63,8 @@ impl Args {
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut arguments = arguments.collect::<Vec<_>>().into_iter();
         let mut only = Vec::new();
-        let (mut quick, mut passes, mut streams, mut minutes) = (false, None, None, None);
+        let (mut quick, mut soak) = (false, false);
+        let (mut passes, mut streams, mut minutes) = (None, None, None);
         while let Some(argument) = arguments.next() {
             let (name, attached) = match argument.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -73,6 +79,7 @@ impl Args {
             match name.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--quick" => quick = true,
+                "--soak" => soak = true,
                 "--only" => only.extend(value()?.split(',').map(str::to_owned)),
                 "--passes" => passes = Some(number(&name, &value()?, 1, 100)?),
                 "--streams" => streams = Some(sizes(&value()?)?),
@@ -86,6 +93,10 @@ impl Args {
             args.limit = Duration::from_secs(60 * u64::from(minutes));
         }
         args.narrow(&only)?;
+        args.soak = soak;
+        if soak && args.servers.len() == Kind::ALL.len() {
+            args.servers = vec![Kind::Gripd];
+        }
         Ok(Some(args))
     }
 
@@ -110,6 +121,7 @@ impl Args {
             },
             limit: Duration::from_secs(60 * if quick { 4 } else { 45 }),
             quick,
+            soak: false,
         }
     }
 
@@ -224,5 +236,16 @@ mod tests {
             assert!(parsed(text).is_err(), "{text}");
         }
         assert!(parsed("--help").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_soak_is_of_gripd_if_nothing_else_is_said() {
+        let servers = |text| {
+            let args = parsed(text).unwrap().unwrap();
+            assert!(args.soak);
+            args.servers
+        };
+        assert_eq!(servers("--soak --quick"), [Kind::Gripd]);
+        assert_eq!(servers("--soak --only pushpin"), [Kind::Pushpin]);
     }
 }

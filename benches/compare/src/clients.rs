@@ -83,6 +83,7 @@ impl Fleet {
     /// # Errors
     /// No `epoll`.
     pub fn new(server: &Server, hold: Hold) -> Result<Self> {
+        let answered = server.answered().filter(|_| hold == Hold::LongPoll);
         Ok(Self {
             server: server.clients,
             hold,
@@ -93,8 +94,9 @@ impl Fleet {
             clients: Vec::new(),
             expected: hold.openings(),
             complete: 0,
-            asked: 0,
-            answered: server.answered().filter(|_| hold == Hold::LongPoll),
+            // Those of fleets before this one.
+            asked: (answered.as_ref()).map_or(0, |count| count.load(Ordering::Relaxed)),
+            answered,
             lost: 0,
             ended: Vec::new(),
             resting: Vec::new(),

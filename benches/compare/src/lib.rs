@@ -4,7 +4,7 @@
 //! tiny [`backend`] turns into holds, publish ([`publish`]), and read the server's memory and CPU
 //! time from the kernel ([`procfs`]). [`pass`] is that list of steps, [`plan`] says which passes
 //! run and in which order, [`report`] turns samples into a table. `bin/floor.rs` is the program
-//! that everything is compared with.
+//! that everything is compared with. [`soak`] is a long run that asks whether memory stays flat.
 //!
 //! The load generator is one thread with one `epoll`; the backend is another. Neither is part of
 //! any figure, since only the processes of the server are looked at.
@@ -26,5 +26,6 @@ pub mod publish;
 pub mod report;
 pub mod servers;
 pub mod slow;
+pub mod soak;
 pub mod stop;
 pub mod wire;
