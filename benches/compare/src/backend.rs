@@ -127,7 +127,7 @@ impl Answers {
     /// WebSocket is its end.
     fn to(&self, head: &[u8], body: &[u8]) -> Cow<'_, [u8]> {
         let fixed: &[u8] = match Hold::of(head) {
-            Some(Hold::Stream) => &self.stream,
+            Some(Hold::Stream | Hold::Secure) => &self.stream,
             Some(Hold::LongPoll) => &self.long_poll,
             Some(hold) if hold.is_numbered() => {
                 return Cow::Owned(hold.backend_answer(&channel::of(head)));

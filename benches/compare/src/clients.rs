@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
 
 mod client;
 mod heads;
+mod socket;
 
 use client::Client;
 use heads::Heads;
@@ -59,6 +61,8 @@ pub struct Fleet {
     poll: Poll,
     events: Events,
     heads: Heads,
+    /// How clients speak TLS, if they do.
+    tls: Option<Arc<ClientConfig>>,
     buf: Vec<u8>,
     clients: Vec<Client>,
     /// Items each client must have got; more is an error.
@@ -90,6 +94,11 @@ impl Fleet {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             heads: Heads::new(hold),
+            tls: server
+                .certificate
+                .as_ref()
+                .map(socket::trusting)
+                .transpose()?,
             buf: vec![0; 64 * 1024],
             clients: Vec::new(),
             expected: hold.openings(),
@@ -316,6 +325,7 @@ impl Fleet {
             .register(&mut socket, Token(number), interest)?;
         // What the others have got before counts as got, so that one number is right for all.
         let got = self.expected - self.hold.openings();
+        let socket = socket::Socket::new(socket, self.tls.as_ref())?;
         Ok(Client::new(socket, self.hold, got))
     }
 
@@ -342,6 +352,8 @@ impl Fleet {
             if event.is_writable() && client.is_asking() {
                 client.ask(&self.heads.of(number)).with_context(named)?;
                 self.asked += usize::from(client.has_asked());
+            } else if event.is_writable() {
+                client.flush().with_context(named)?;
             }
             if !rested && client.rests() {
                 self.resting.push(number);

@@ -50,6 +50,7 @@ impl Figure {
             Hold::WebSocket => "websocket_",
             Hold::Compressed => "websocket_deflate_",
             Hold::Own => "channels_",
+            Hold::Secure => "tls_",
         };
         let figure = match self {
             Self::Held => "held_bytes",
@@ -78,11 +79,13 @@ impl Figure {
         // Browsers offer compression: an idle WebSocket is one that did.
         let one = match hold {
             Hold::Stream | Hold::Own => "stream",
+            Hold::Secure => "stream over TLS",
             Hold::LongPoll => "long-poll",
             Hold::WebSocket | Hold::Compressed => "WebSocket",
         };
         let (delivery, note) = match hold {
             Hold::Stream | Hold::LongPoll | Hold::Own => ("delivery", ""),
+            Hold::Secure => ("delivery over TLS", ""),
             Hold::WebSocket => ("frame", ""),
             Hold::Compressed => ("frame", ", deflate agreed"),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::wire::Hold;
 
-/// Larger numbers of clients are measured of streams only.
+/// Larger numbers of clients are measured of the common kinds only.
 const OTHERS_UP_TO: usize = 5000;
 
 /// How much is measured.
@@ -12,7 +12,8 @@ const OTHERS_UP_TO: usize = 5000;
 pub struct Load {
     /// Numbers of clients, rising.
     pub sizes: Vec<usize>,
-    /// Largest number of clients for bursts.
+    /// Largest number of clients for bursts; of WebSockets, in which every server writes each item
+    /// by itself, a fifth of that.
     pub burst_up_to: usize,
     /// Fewest publishes at each size.
     pub rounds: u32,
@@ -23,14 +24,24 @@ pub struct Load {
 }
 
 impl Load {
-    /// Numbers of clients of a kind: all sizes for streams, those up to 5,000 for others, at least
-    /// the first.
+    /// Numbers of clients of a kind: all sizes of those that every server holds in the same way, of
+    /// others those up to 5,000, at least the first.
     pub fn sizes(&self, hold: Hold) -> &[usize] {
         let few = self.sizes.partition_point(|size| *size <= OTHERS_UP_TO);
         match hold {
-            Hold::Stream => &self.sizes,
-            _ => &self.sizes[..few.max(1).min(self.sizes.len())],
+            Hold::Stream | Hold::LongPoll | Hold::WebSocket | Hold::Compressed => &self.sizes,
+            Hold::Own | Hold::Secure => &self.sizes[..few.max(1).min(self.sizes.len())],
         }
+    }
+
+    /// Are there bursts for so many clients of a kind?
+    pub fn bursts(&self, hold: Hold, clients: usize) -> bool {
+        let most = if hold.is_socket() {
+            self.burst_up_to / 5
+        } else {
+            self.burst_up_to
+        };
+        clients <= most && hold != Hold::Compressed
     }
 
     /// The number of clients for exchanges, whose cost hardly depends on it.
@@ -56,13 +67,15 @@ pub enum Part {
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
         Self::Delivery(Hold::Stream),
         Self::Delivery(Hold::WebSocket),
         Self::Delivery(Hold::Compressed),
+        Self::Held(Hold::Secure),
+        Self::Delivery(Hold::Secure),
         Self::Exchange(Hold::LongPoll),
         Self::Exchange(Hold::WebSocket),
         Self::Channels,
@@ -84,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_streams_have_the_largest_sizes() {
+    fn common_kinds_have_the_largest_sizes() {
         let sizes = |sizes: &[usize], hold| {
             let load = Load {
                 sizes: sizes.to_vec(),
@@ -97,7 +110,8 @@ mod tests {
         };
         let all = [1000, 5000, 15_000];
         assert_eq!(sizes(&all, Hold::Stream), all);
-        assert_eq!(sizes(&all, Hold::LongPoll), all[..2]);
-        assert_eq!(sizes(&all[2..], Hold::WebSocket), all[2..]);
+        assert_eq!(sizes(&all, Hold::LongPoll), all);
+        assert_eq!(sizes(&all, Hold::Secure), all[..2]);
+        assert_eq!(sizes(&all[2..], Hold::Own), all[2..]);
     }
 }

@@ -15,7 +15,7 @@ use compare::{
     plan::{self, Estimate, Step},
     prepare::{self, Program},
     report::Report,
-    servers::Server,
+    servers::{Scheme, Server},
     soak::{Amount, Soak},
     stop::{Stop, Stopped},
     wire::{Hold, ITEM_LEN, LARGE_LEN},
@@ -91,7 +91,7 @@ fn soak(args: &Args, programs: &[Program], root: &Path) -> Result<bool> {
             stop: &stop,
             readings: Vec::new(),
         };
-        let server = Server::start(program.kind, &program.path, &stop)?;
+        let server = Server::start(program.kind, &program.path, Scheme::Http, &stop)?;
         let outcome = soak.run(&server, Amount::new(args.quick));
         let version = (program.kind.name().to_owned(), program.version.clone());
         let machine = machine::describe(root, &[version]);

@@ -20,7 +20,7 @@ use crate::{
     machine::Busy,
     procfs,
     publish::Publisher,
-    servers::{Kind, Server},
+    servers::{Kind, Scheme, Server},
     stop::Stop,
     wire::{Hold, ITEM_LEN, Item, LARGE_LEN},
 };
@@ -69,7 +69,8 @@ impl Bench<'_> {
     /// # Errors
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn run(&mut self, part: Part) -> Result<()> {
-        let server = Server::start(self.kind, self.program, self.stop)?;
+        let scheme = Scheme::of(part.hold());
+        let server = Server::start(self.kind, self.program, scheme, self.stop)?;
         match part {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),
@@ -124,7 +125,7 @@ impl Bench<'_> {
         for &size in self.load.sizes(hold) {
             self.fill(pid, &mut fleet, size)?;
             self.deliver_alone(pid, &mut fleet, &mut publisher, hold)?;
-            if size <= self.load.burst_up_to && hold != Hold::Compressed {
+            if self.load.bursts(hold, size) {
                 self.deliver_bursts(pid, &mut fleet, &mut publisher, hold)?;
             }
         }
@@ -139,7 +140,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// One item at a time, on WebSockets large ones too.
+    /// One item at a time, small ones and large ones.
     fn deliver_alone(
         &mut self,
         pid: u32,
@@ -152,9 +153,6 @@ impl Bench<'_> {
             (Figure::Delivery, ITEM_LEN),
             (Figure::DeliveryLarge, LARGE_LEN),
         ] {
-            if figure == Figure::DeliveryLarge && !hold.is_socket() {
-                continue;
-            }
             let (item, stop) = (Item { hold, len }, self.stop);
             let mut round = || publish(fleet, publisher, item, 1, stop);
             for _ in 0..WARM_UP {
@@ -163,7 +161,7 @@ impl Bench<'_> {
             let measured = self.rounds(pid, self.load.rounds, round)?;
             let each = measured.micros / fleet.len() as f64;
             self.sample(hold, figure, size.clone(), each);
-            if hold == Hold::Stream
+            if (hold, figure) == (Hold::Stream, Figure::Delivery)
                 && let (Some(longest), middle) = (measured.latency.last(), measured.middle())
             {
                 self.sample(hold, Figure::LatencyMedian, size.clone(), middle);

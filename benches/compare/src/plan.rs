@@ -33,9 +33,7 @@ pub fn steps(args: &Args) -> Vec<Step> {
             let mut servers = args.servers.clone();
             let turn = (pass - 1) as usize % servers.len().max(1);
             servers.rotate_left(turn);
-            if part == Part::Delivery(Hold::Compressed) {
-                servers.retain(|kind| kind.compresses());
-            }
+            servers.retain(|kind| kind.measures(part));
             steps.extend(servers.into_iter().map(|kind| Step { pass, kind, part }));
         }
     }
@@ -99,15 +97,14 @@ fn model(step: Step, args: &Args) -> Duration {
 /// Seconds for the publishes at all sizes, if a delivery takes so many.
 fn deliveries(load: &Load, hold: Hold, delivery: f64) -> f64 {
     let least = load.time.as_secs_f64();
-    let lens = if hold.is_socket() { 2.0 } else { 1.0 };
     let of = |size: &usize| {
         let one = *size as f64 * delivery;
-        let burst = if *size <= load.burst_up_to && hold != Hold::Compressed {
+        let burst = if load.bursts(hold, *size) {
             least.max(one * f64::from(BURST))
         } else {
             0.0
         };
-        lens * least.max(one * f64::from(load.rounds)) + burst
+        2.0 * least.max(one * f64::from(load.rounds)) + burst
     };
     load.sizes(hold).iter().map(of).sum()
 }

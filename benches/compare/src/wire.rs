@@ -42,16 +42,19 @@ pub enum Hold {
     Compressed,
     /// An event stream of a channel that nobody else subscribes to.
     Own,
+    /// An event stream over TLS.
+    Secure,
 }
 
 impl Hold {
     /// All, in their order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Stream,
         Self::LongPoll,
         Self::WebSocket,
         Self::Compressed,
         Self::Own,
+        Self::Secure,
     ];
 
     /// The hold that the beginning of a request (of a client or a proxy) asks for.
@@ -61,6 +64,8 @@ impl Hold {
             Some(Self::Stream)
         } else if target.starts_with(b"/poll/") {
             Some(Self::LongPoll)
+        } else if target.starts_with(b"/secure/") {
+            Some(Self::Secure)
         } else if target.starts_with(channel::OWN.as_bytes()) {
             Some(Self::Own)
         } else if !target.starts_with(b"/socket/") {
@@ -92,6 +97,7 @@ impl Hold {
         let session = "0123456789abcdef".repeat(if self.is_socket() { 23 } else { 18 });
         let own = match self {
             Self::Stream => fetching("/events/", "text/event-stream"),
+            Self::Secure => fetching("/secure/", "text/event-stream"),
             Self::LongPoll => fetching("/poll/", "application/json, text/plain, */*"),
             Self::Own => fetching(&channel::target(channel::OWN, number), "text/event-stream"),
             Self::WebSocket => handshake(""),
@@ -129,7 +135,7 @@ impl Hold {
             answer("text/event-stream", &lines, body)
         };
         match self {
-            Self::Stream | Self::Own => hold("stream", OPENING),
+            Self::Stream | Self::Own | Self::Secure => hold("stream", OPENING),
             Self::LongPoll => hold("response", b"nothing new"),
             Self::WebSocket | Self::Compressed => {
                 let mut events = vec![b"OPEN\r\n".to_vec()];
@@ -152,7 +158,7 @@ impl Hold {
             frames::ACCEPT
         );
         let (head, opening) = match self {
-            Self::Stream | Self::Own => (
+            Self::Stream | Self::Own | Self::Secure => (
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                  Transfer-Encoding: chunked\r\nConnection: Transfer-Encoding\r\n\r\n"
                     .to_owned(),
@@ -180,6 +186,7 @@ impl fmt::Display for Hold {
             Self::WebSocket => "WebSockets",
             Self::Compressed => "compressing WebSockets",
             Self::Own => "streams of their own channels",
+            Self::Secure => "streams over TLS",
         })
     }
 }
@@ -229,7 +236,9 @@ impl Item {
     pub fn content(self) -> String {
         let padding = |with: &str| "x".repeat(self.len.saturating_sub(with.len()));
         match self.hold {
-            Hold::Stream | Hold::Own => format!("data: {}$\n\n", padding("data: $\n\n")),
+            Hold::Stream | Hold::Own | Hold::Secure => {
+                format!("data: {}$\n\n", padding("data: $\n\n"))
+            }
             // At the end, so that nothing of the answer comes behind it.
             Hold::LongPoll => format!("{}$", padding("$")),
             Hold::WebSocket | Hold::Compressed => records(self.len),
@@ -240,7 +249,9 @@ impl Item {
     fn published(self, channel: &str) -> Value {
         let content = self.content();
         let formats = match self.hold {
-            Hold::Stream | Hold::Own => json!({ "http-stream": { "content": content } }),
+            Hold::Stream | Hold::Own | Hold::Secure => {
+                json!({ "http-stream": { "content": content } })
+            }
             Hold::LongPoll => json!({ "http-response": { "body": content } }),
             Hold::WebSocket | Hold::Compressed => json!({ "ws-message": { "content": content } }),
         };
@@ -251,7 +262,7 @@ impl Item {
     pub fn written(self) -> Vec<u8> {
         let content = self.content().into_bytes();
         match self.hold {
-            Hold::Stream | Hold::Own => chunk(&content),
+            Hold::Stream | Hold::Own | Hold::Secure => chunk(&content),
             Hold::LongPoll => answer("text/plain", "", &content),
             Hold::Compressed if self.len >= COMPRESSED_FROM => frames::compressed(&content),
             Hold::WebSocket | Hold::Compressed => frames::text(&content),
@@ -351,7 +362,7 @@ mod tests {
     #[test]
     fn every_piece_of_content_holds_one_mark() {
         let channels = [CHANNEL.to_owned()];
-        for hold in [Hold::Stream, Hold::LongPoll, Hold::Own] {
+        for hold in [Hold::Stream, Hold::LongPoll, Hold::Own, Hold::Secure] {
             let item = Item {
                 hold,
                 len: ITEM_LEN,

@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 
 use anyhow::{Result, bail};
-use mio::net::TcpStream;
 
+use super::socket::Socket;
 use crate::{
     frames::Counter,
     wire::{self, Hold},
@@ -13,7 +13,7 @@ use crate::{
 /// A connection of the [fleet](super::Fleet).
 #[derive(Debug)]
 pub(super) struct Client {
-    socket: TcpStream,
+    socket: Socket,
     hold: Hold,
     /// Items so far, the opening included.
     pub(super) got: u32,
@@ -37,7 +37,7 @@ enum Progress {
 
 impl Client {
     /// One that is being connected, and counts as having got so many items.
-    pub(super) fn new(socket: TcpStream, hold: Hold, got: u32) -> Self {
+    pub(super) fn new(socket: Socket, hold: Hold, got: u32) -> Self {
         Self {
             socket,
             hold,
@@ -65,6 +65,11 @@ impl Client {
     /// Has it got so many items, and does it wait for more?
     pub(super) fn is_complete(&self, items: u32) -> bool {
         self.got == items && self.has_asked()
+    }
+
+    /// Sends what TLS has left to say, as far as the socket takes it.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        Ok(self.socket.flush()?)
     }
 
     /// Sends what is left of its request, or a new one, as far as the socket takes it.
@@ -110,7 +115,7 @@ impl Client {
                 Ok(0) => return Ok(false),
                 Ok(n) => {
                     self.take(&buf[..n])?;
-                    if n < buf.len() && !closed {
+                    if n < buf.len() && !closed && self.socket.tells_its_end() {
                         return Ok(true);
                     }
                 }

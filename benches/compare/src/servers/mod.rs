@@ -19,9 +19,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::CertificateDer;
 
-use crate::{backend::Backend, procfs, publish::Door, stop::Stop};
+use crate::{backend::Backend, load::Part, procfs, publish::Door, stop::Stop, wire::Hold};
 
+mod certificate;
 mod pushpin;
 
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -51,10 +53,41 @@ impl Kind {
         }
     }
 
-    /// Does it compress messages for WebSockets that offer it? Debian's Pushpin has no setting for
-    /// that.
-    pub fn compresses(self) -> bool {
-        self != Self::Pushpin
+    /// Does it take part? Debian's Pushpin has no setting for compressing messages, the floor has no
+    /// TLS, and Pushpin's is another program's.
+    pub fn measures(self, part: Part) -> bool {
+        match part {
+            Part::Delivery(Hold::Compressed) => self != Self::Pushpin,
+            Part::Held(Hold::Secure) | Part::Delivery(Hold::Secure) => self == Self::Gripd,
+            _ => true,
+        }
+    }
+}
+
+/// How clients speak to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// That of clients of this kind.
+    pub fn of(hold: Hold) -> Self {
+        if hold == Hold::Secure {
+            Self::Https
+        } else {
+            Self::Http
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
     }
 }
 
@@ -73,6 +106,8 @@ pub struct Server {
     pub control: SocketAddr,
     /// In which way.
     pub door: Door,
+    /// What clients that speak TLS trust; none if they do not.
+    pub certificate: Option<CertificateDer<'static>>,
     child: Child,
     /// Every process it had, by pid and start time.
     members: Vec<(u32, u64)>,
@@ -82,23 +117,31 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` as `kind` and waits until it is ready.
+    /// Starts `program` as `kind`, for clients of this scheme, and waits until it is ready.
     ///
     /// # Errors
     /// It cannot be started or is not ready in time (its last output is part of the error); the
     /// run is to stop.
-    pub fn start(kind: Kind, program: &Path, stop: &Stop) -> Result<Self> {
+    pub fn start(kind: Kind, program: &Path, scheme: Scheme, stop: &Stop) -> Result<Self> {
         let backend = Backend::start()?;
         let dir = std::env::temp_dir().join(format!("gripd-bench-{}-{kind}", std::process::id()));
         drop(fs::remove_dir_all(&dir));
         fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         let mut command = with_death_signal(program);
-        let mut known = None;
+        let (mut known, mut certificate) = (None, None);
+        if scheme == Scheme::Https {
+            certificate = Some(certificate::write(&dir)?);
+        }
         match kind {
             Kind::Floor => {}
             Kind::Gripd => {
                 command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+                if certificate.is_some() {
+                    command.env("GRIPD_LISTEN_HTTPS", "127.0.0.1:0");
+                    command.env("GRIPD_TLS_CERT", dir.join(certificate::FILE));
+                    command.env("GRIPD_TLS_KEY", dir.join(certificate::KEY_FILE));
+                }
             }
             Kind::Pushpin => {
                 let ports = pushpin::configure(&dir, backend.addr)?;
@@ -125,13 +168,14 @@ impl Server {
                 Kind::Gripd => Door::HttpKeepAlive,
                 Kind::Pushpin => Door::HttpClose,
             },
+            certificate,
             child,
             members: Vec::new(),
             dir,
             backend,
         };
         (server.clients, server.control) = server
-            .ready(known, stop)
+            .ready(known, scheme, stop)
             .with_context(|| format!("{kind} did not start; it said:\n{}", server.last_words()))?;
         server.note_members();
         Ok(server)
@@ -167,6 +211,7 @@ impl Server {
     fn ready(
         &mut self,
         known: Option<(SocketAddr, SocketAddr)>,
+        scheme: Scheme,
         stop: &Stop,
     ) -> Result<(SocketAddr, SocketAddr)> {
         let end = Instant::now() + READY_WITHIN;
@@ -181,9 +226,9 @@ impl Server {
                 }
             } else {
                 let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-                if let (Some(clients), Some(control)) =
-                    (address(&log, "clients"), address(&log, "control"))
-                {
+                let clients = address(&log, "clients", scheme);
+                let control = address(&log, "control", Scheme::Http);
+                if let (Some(clients), Some(control)) = (clients, control) {
                     return Ok((clients, control));
                 }
             }
@@ -260,9 +305,11 @@ fn accepts(addr: SocketAddr) -> bool {
     std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).is_ok()
 }
 
-/// The address of the first `WHAT: http://ADDRESS` of a log.
-fn address(log: &str, what: &str) -> Option<SocketAddr> {
-    let (_, rest) = log.split_once(&format!("{what}: http://"))?;
+/// The first address of this scheme in the line `WHAT: http://ADDRESS, …` of a log.
+fn address(log: &str, what: &str, scheme: Scheme) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(&format!("{what}: http"))?;
+    let line = format!("http{}", rest.split_inclusive('\n').next()?);
+    let (_, rest) = line.split_once(scheme.prefix())?;
     let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)));
     // Without anything behind it, the line may not be complete yet.
     rest[..end?].parse().ok()
@@ -275,12 +322,14 @@ mod tests {
     #[test]
     fn addresses_are_found_in_a_log() {
         let log = "INFO x\nINFO clients: http://127.0.0.1:81\u{1b}[0m\ncontrol: http://[::1]:9";
-        assert_eq!(
-            address(log, "clients"),
-            Some("127.0.0.1:81".parse().unwrap())
-        );
-        assert_eq!(address(log, "control"), None);
+        let plain = |log: &str, what| address(log, what, Scheme::Http);
+        assert_eq!(plain(log, "clients"), Some("127.0.0.1:81".parse().unwrap()));
+        assert_eq!(plain(log, "control"), None);
         let log = format!("{log}\n");
-        assert_eq!(address(&log, "control"), Some("[::1]:9".parse().unwrap()));
+        assert_eq!(plain(&log, "control"), Some("[::1]:9".parse().unwrap()));
+        assert_eq!(address(&log, "clients", Scheme::Https), None);
+        let log = "clients: http://127.0.0.1:81, https://127.0.0.1:82\ncontrol: http://[::1]:9\n";
+        let address = address(log, "clients", Scheme::Https);
+        assert_eq!(address, Some("127.0.0.1:82".parse().unwrap()));
     }
 }
