@@ -21,10 +21,11 @@ benches/run [OPTION]...
   --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
   --only NAME      only this server (floor, gripd, pushpin), these figures (held, delivery,
                    exchange, channels, slow) or these clients (streams, long-polls, websockets,
-                   tls); may be given more than once
+                   tls, subscriptions); may be given more than once
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of clients (1000,5000,15000; with --quick 1000,5000); those up to 5,000
-                   are also the numbers of channels and of streams over TLS
+                   are also the numbers of channels, of streams over TLS and of
+                   WebSockets of many channels
   --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
                    deliveries and 200,000 clients that come and go; with --quick a tenth
   --minutes N      stop after so many minutes, with what there is (45; with --quick 4)
@@ -132,13 +133,15 @@ impl Args {
                 "held" | "delivery" | "exchange" | "channels" | "slow" => {
                     figures.push(name.as_str());
                 }
-                "streams" | "long-polls" | "websockets" | "tls" => holds.push(name.as_str()),
+                "streams" | "long-polls" | "websockets" | "tls" | "subscriptions" => {
+                    holds.push(name.as_str());
+                }
                 other => {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
                         format!(
                             "--only {other}: allowed are floor, gripd, pushpin, held, delivery, \
-                             exchange, channels, slow, streams, long-polls, websockets, tls"
+                             exchange, channels, slow, streams, long-polls, websockets, tls, subscriptions"
                         )
                     })?);
                 }
@@ -176,6 +179,7 @@ fn hold(part: Part) -> &'static str {
         Hold::LongPoll => "long-polls",
         Hold::WebSocket | Hold::Compressed => "websockets",
         Hold::Secure => "tls",
+        Hold::Rooms => "subscriptions",
     }
 }
 
@@ -212,7 +216,7 @@ mod tests {
             .unwrap();
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
         assert!(args.quick && args.parts.iter().all(|part| figure(*part) == "held"));
-        assert_eq!((args.parts.len(), args.passes), (4, 1));
+        assert_eq!((args.parts.len(), args.passes), (5, 1));
         assert_eq!(args.limit, Duration::from_mins(4));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);

@@ -129,16 +129,23 @@ impl Answers {
         let fixed: &[u8] = match Hold::of(head) {
             Some(Hold::Stream | Hold::Secure) => &self.stream,
             Some(Hold::LongPoll) => &self.long_poll,
-            Some(hold) if hold.is_numbered() => {
+            Some(hold) if hold.is_numbered() && is_opening(hold, body) => {
                 return Cow::Owned(hold.backend_answer(&channel::of(head)));
             }
-            Some(Hold::WebSocket | Hold::Compressed) if body == b"OPEN\r\n" => &self.open,
-            Some(Hold::WebSocket | Hold::Compressed) if body == self.said => &self.echo,
-            Some(Hold::WebSocket | Hold::Compressed) => &self.silence,
+            Some(Hold::WebSocket | Hold::Compressed) if is_opening(Hold::WebSocket, body) => {
+                &self.open
+            }
+            Some(hold) if hold.is_socket() && body == self.said => &self.echo,
+            Some(Hold::WebSocket | Hold::Compressed | Hold::Rooms) => &self.silence,
             Some(Hold::Own) | None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
         };
         Cow::Borrowed(fixed)
     }
+}
+
+/// Is this the request that begins such a client's hold?
+fn is_opening(hold: Hold, body: &[u8]) -> bool {
+    !hold.is_socket() || body == b"OPEN\r\n"
 }
 
 #[derive(Debug)]

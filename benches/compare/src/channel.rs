@@ -1,10 +1,19 @@
-//! Channels that only one client subscribes to: what they are called, and how the backend (or the
+//! Channels that not all clients subscribe to: what they are called, and how the backend (or the
 //! floor) learns from a request which client asks.
 
 use crate::wire::CHANNEL;
 
 /// Where a client asks for a stream of a channel of its own.
 pub const OWN: &str = "/own/";
+
+/// Where a client asks for a WebSocket of many channels.
+pub const ROOMS: &str = "/rooms/";
+
+/// So many, the most that Pushpin allows as shipped: one for all such clients, and some rooms.
+pub const MANY: usize = 20;
+
+/// All rooms. Neighbours share most of theirs.
+const ALL_ROOMS: usize = 1000;
 
 /// What a client of this number asks for below `path`.
 pub fn target(path: &str, number: usize) -> String {
@@ -30,6 +39,10 @@ pub fn of(request: &[u8]) -> Vec<String> {
     let Some(number) = number(request) else {
         return vec![CHANNEL.into()];
     };
+    if memchr::memmem::find(request, ROOMS.as_bytes()).is_some() {
+        let rooms = (1..MANY).map(|room| format!("room-{}", (number + room) % ALL_ROOMS));
+        return std::iter::once(CHANNEL.into()).chain(rooms).collect();
+    }
     let mut channels = vec![own(number)];
     if memchr::memmem::find(request, AND_ALL.as_bytes()).is_some() {
         channels.push(CHANNEL.into());
@@ -58,6 +71,8 @@ mod tests {
         assert_eq!(of(head(&target(OWN, 7)).as_bytes()), ["own-7"]);
         let both = of(head(&target_and_all(OWN, 7)).as_bytes());
         assert_eq!(both, ["own-7", CHANNEL]);
+        let rooms = of(head(&target(ROOMS, 7)).as_bytes());
+        assert_eq!((rooms.len(), &*rooms[0]), (MANY, CHANNEL));
         assert_eq!(of(b"GET /events/ HTTP/1.1\r\n"), [CHANNEL]);
         assert_eq!(number(b"GET /own/?channel=47"), None);
     }

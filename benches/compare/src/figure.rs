@@ -51,6 +51,7 @@ impl Figure {
             Hold::Compressed => "websocket_deflate_",
             Hold::Own => "channels_",
             Hold::Secure => "tls_",
+            Hold::Rooms => "subscriptions_",
         };
         let figure = match self {
             Self::Held => "held_bytes",
@@ -82,17 +83,22 @@ impl Figure {
             Hold::Secure => "stream over TLS",
             Hold::LongPoll => "long-poll",
             Hold::WebSocket | Hold::Compressed => "WebSocket",
+            Hold::Rooms => "WebSocket of 20 channels",
         };
         let (delivery, note) = match hold {
             Hold::Stream | Hold::LongPoll | Hold::Own => ("delivery", ""),
             Hold::Secure => ("delivery over TLS", ""),
             Hold::WebSocket => ("frame", ""),
             Hold::Compressed => ("frame", ", deflate agreed"),
+            Hold::Rooms => ("frame", ", 20 channels each"),
         };
         match self {
             Self::Held if hold.is_socket() => format!("PSS bytes per idle {one}"),
             Self::Held => format!("PSS bytes per held {one}"),
-            Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty{note}"),
+            Self::HeldAfter if hold == Hold::Compressed => {
+                format!("PSS bytes per {one} after traffic, from empty{note}")
+            }
+            Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty"),
             Self::SetUp => format!("CPU µs per set-up of a {one}"),
             Self::Delivery if hold == Hold::Stream => {
                 "CPU µs per delivery, one item at a time".into()

@@ -30,7 +30,9 @@ impl Load {
         let few = self.sizes.partition_point(|size| *size <= OTHERS_UP_TO);
         match hold {
             Hold::Stream | Hold::LongPoll | Hold::WebSocket | Hold::Compressed => &self.sizes,
-            Hold::Own | Hold::Secure => &self.sizes[..few.max(1).min(self.sizes.len())],
+            Hold::Own | Hold::Secure | Hold::Rooms => {
+                &self.sizes[..few.max(1).min(self.sizes.len())]
+            }
         }
     }
 
@@ -41,7 +43,7 @@ impl Load {
         } else {
             self.burst_up_to
         };
-        clients <= most && hold != Hold::Compressed
+        clients <= most && !matches!(hold, Hold::Compressed | Hold::Rooms)
     }
 
     /// The number of clients for exchanges, whose cost hardly depends on it.
@@ -67,7 +69,7 @@ pub enum Part {
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -76,6 +78,8 @@ impl Part {
         Self::Delivery(Hold::Compressed),
         Self::Held(Hold::Secure),
         Self::Delivery(Hold::Secure),
+        Self::Held(Hold::Rooms),
+        Self::Delivery(Hold::Rooms),
         Self::Exchange(Hold::LongPoll),
         Self::Exchange(Hold::WebSocket),
         Self::Channels,

@@ -20,6 +20,9 @@ pub const CHANNEL: &str = "bench";
 /// What the backend's answer holds, and so what each stream begins with.
 pub const OPENING: &[u8] = b":$ok\n\n";
 
+/// Where a client asks for a WebSocket.
+const SOCKET: &str = "/socket/";
+
 /// Bytes of one published item, if it is not a large one.
 pub const ITEM_LEN: usize = 100;
 
@@ -44,17 +47,20 @@ pub enum Hold {
     Own,
     /// An event stream over TLS.
     Secure,
+    /// A WebSocket over HTTP that is subscribed to many channels, one of them with all others.
+    Rooms,
 }
 
 impl Hold {
     /// All, in their order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Stream,
         Self::LongPoll,
         Self::WebSocket,
         Self::Compressed,
         Self::Own,
         Self::Secure,
+        Self::Rooms,
     ];
 
     /// The hold that the beginning of a request (of a client or a proxy) asks for.
@@ -66,6 +72,8 @@ impl Hold {
             Some(Self::LongPoll)
         } else if target.starts_with(b"/secure/") {
             Some(Self::Secure)
+        } else if target.starts_with(channel::ROOMS.as_bytes()) {
+            Some(Self::Rooms)
         } else if target.starts_with(channel::OWN.as_bytes()) {
             Some(Self::Own)
         } else if !target.starts_with(b"/socket/") {
@@ -77,14 +85,14 @@ impl Hold {
         }
     }
 
-    /// True for both kinds of WebSockets.
+    /// True for all kinds of WebSockets.
     pub fn is_socket(self) -> bool {
-        matches!(self, Self::WebSocket | Self::Compressed)
+        matches!(self, Self::WebSocket | Self::Compressed | Self::Rooms)
     }
 
     /// Do its clients differ, so that each has a number in its request?
     pub fn is_numbered(self) -> bool {
-        matches!(self, Self::Own)
+        matches!(self, Self::Own | Self::Rooms)
     }
 
     /// What a client is told before anything is published, counted like items.
@@ -100,8 +108,10 @@ impl Hold {
             Self::Secure => fetching("/secure/", "text/event-stream"),
             Self::LongPoll => fetching("/poll/", "application/json, text/plain, */*"),
             Self::Own => fetching(&channel::target(channel::OWN, number), "text/event-stream"),
-            Self::WebSocket => handshake(""),
+            Self::WebSocket => handshake(SOCKET, ""),
+            Self::Rooms => handshake(&channel::target(channel::ROOMS, number), ""),
             Self::Compressed => handshake(
+                SOCKET,
                 "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
             ),
         };
@@ -137,7 +147,7 @@ impl Hold {
         match self {
             Self::Stream | Self::Own | Self::Secure => hold("stream", OPENING),
             Self::LongPoll => hold("response", b"nothing new"),
-            Self::WebSocket | Self::Compressed => {
+            Self::WebSocket | Self::Compressed | Self::Rooms => {
                 let mut events = vec![b"OPEN\r\n".to_vec()];
                 events.extend(channels.iter().map(|channel| {
                     let subscribe = json!({ "type": "subscribe", "channel": channel });
@@ -165,7 +175,7 @@ impl Hold {
                 chunk(OPENING),
             ),
             Self::LongPoll => return Vec::new(),
-            Self::WebSocket => (format!("{upgrade}\r\n"), frames::text(b"ok")),
+            Self::WebSocket | Self::Rooms => (format!("{upgrade}\r\n"), frames::text(b"ok")),
             Self::Compressed => (
                 format!(
                     "{upgrade}Sec-WebSocket-Extensions: permessage-deflate; \
@@ -187,6 +197,7 @@ impl fmt::Display for Hold {
             Self::Compressed => "compressing WebSockets",
             Self::Own => "streams of their own channels",
             Self::Secure => "streams over TLS",
+            Self::Rooms => "WebSockets of many channels",
         })
     }
 }
@@ -208,9 +219,9 @@ fn fetching(path: &str, accept: &str) -> String {
 }
 
 /// Lines of a WebSocket's handshake.
-fn handshake(extensions: &str) -> String {
+fn handshake(path: &str, extensions: &str) -> String {
     format!(
-        "GET /socket/ HTTP/1.1\r\n\
+        "GET {path} HTTP/1.1\r\n\
          Connection: Upgrade\r\n\
          Pragma: no-cache\r\n\
          Upgrade: websocket\r\n\
@@ -241,7 +252,7 @@ impl Item {
             }
             // At the end, so that nothing of the answer comes behind it.
             Hold::LongPoll => format!("{}$", padding("$")),
-            Hold::WebSocket | Hold::Compressed => records(self.len),
+            Hold::WebSocket | Hold::Compressed | Hold::Rooms => records(self.len),
         }
     }
 
@@ -253,7 +264,9 @@ impl Item {
                 json!({ "http-stream": { "content": content } })
             }
             Hold::LongPoll => json!({ "http-response": { "body": content } }),
-            Hold::WebSocket | Hold::Compressed => json!({ "ws-message": { "content": content } }),
+            Hold::WebSocket | Hold::Compressed | Hold::Rooms => {
+                json!({ "ws-message": { "content": content } })
+            }
         };
         json!({ "channel": channel, "formats": formats })
     }
@@ -265,7 +278,7 @@ impl Item {
             Hold::Stream | Hold::Own | Hold::Secure => chunk(&content),
             Hold::LongPoll => answer("text/plain", "", &content),
             Hold::Compressed if self.len >= COMPRESSED_FROM => frames::compressed(&content),
-            Hold::WebSocket | Hold::Compressed => frames::text(&content),
+            Hold::WebSocket | Hold::Compressed | Hold::Rooms => frames::text(&content),
         }
     }
 

@@ -49,11 +49,11 @@ fn every_part_gives_its_figures() {
         let those = (samples.iter()).filter(|one| (one.figure, one.hold) == (figure, hold));
         those.map(|one| one.size.as_str()).collect::<Vec<_>>()
     };
-    for hold in [Hold::Stream, Hold::LongPoll, Hold::Compressed] {
+    for hold in [Hold::Stream, Hold::LongPoll, Hold::Compressed, Hold::Rooms] {
         assert_eq!(sizes(Figure::Held, hold), ["20 to 40"]);
         assert_eq!(sizes(Figure::SetUp, hold), ["20", "40"]);
     }
-    for hold in [Hold::Stream, Hold::WebSocket, Hold::Compressed] {
+    for hold in [Hold::Stream, Hold::WebSocket, Hold::Compressed, Hold::Rooms] {
         assert_eq!(sizes(Figure::HeldAfter, hold), ["40"]);
         assert_eq!(sizes(Figure::Delivery, hold), ["20", "40"]);
     }
