@@ -18,7 +18,7 @@ Servers: the floor (a program that only writes), gripd, and Debian's pushpin, in
 
 benches/run [OPTION]...
 
-  --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
+  --quick          up to 5,000 clients, one pass; some 4 minutes after building, at most 8
   --only NAME      only this server (floor, gripd, pushpin), these figures (held, delivery,
                    exchange, channels, slow) or these clients (streams, long-polls, websockets,
                    tls, subscriptions); may be given more than once
@@ -28,7 +28,7 @@ benches/run [OPTION]...
                    WebSockets of many channels
   --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
                    deliveries and 200,000 clients that come and go; with --quick a tenth
-  --minutes N      stop after so many minutes, with what there is (45; with --quick 4)
+  --minutes N      stop after so many minutes, with what there is (90; with --quick 8)
   --help           this
 
 Environment: GRIPD_BIN and PUSHPIN_BIN name other programs; GRIPD_... settings reach gripd.
@@ -120,7 +120,7 @@ impl Args {
                 slow_bursts: if quick { 50 } else { 500 },
                 time: Duration::from_millis(if quick { 500 } else { 2000 }),
             },
-            limit: Duration::from_secs(60 * if quick { 4 } else { 45 }),
+            limit: Duration::from_secs(60 * if quick { 8 } else { 90 }),
             quick,
             soak: false,
         }
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
         assert!(args.quick && args.parts.iter().all(|part| figure(*part) == "held"));
         assert_eq!((args.parts.len(), args.passes), (5, 1));
-        assert_eq!(args.limit, Duration::from_mins(4));
+        assert_eq!(args.limit, Duration::from_mins(8));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
         assert_eq!((args.servers.len(), args.passes), (3, 3));

@@ -20,9 +20,13 @@ pub fn target(path: &str, number: usize) -> String {
     format!("{path}?channel={number}")
 }
 
+fn first_line(request: &[u8]) -> Option<&[u8]> {
+    Some(&request[..memchr::memchr(b'\r', request)?])
+}
+
 /// The number in the first line of a request.
 pub fn number(request: &[u8]) -> Option<usize> {
-    let line = &request[..memchr::memchr(b'\r', request)?];
+    let line = first_line(request)?;
     let at = memchr::memmem::find(line, b"?channel=")? + b"?channel=".len();
     let digits = line[at..].iter().take_while(|byte| byte.is_ascii_digit());
     let text: String = digits.map(|byte| char::from(*byte)).collect();
@@ -39,12 +43,15 @@ pub fn of(request: &[u8]) -> Vec<String> {
     let Some(number) = number(request) else {
         return vec![CHANNEL.into()];
     };
-    if memchr::memmem::find(request, ROOMS.as_bytes()).is_some() {
+    // Not anywhere: browsers tell in other lines where they come from.
+    let line = first_line(request).unwrap_or_default();
+    let has = |what: &str| memchr::memmem::find(line, what.as_bytes()).is_some();
+    if has(ROOMS) {
         let rooms = (1..MANY).map(|room| format!("room-{}", (number + room) % ALL_ROOMS));
         return std::iter::once(CHANNEL.into()).chain(rooms).collect();
     }
     let mut channels = vec![own(number)];
-    if memchr::memmem::find(request, AND_ALL.as_bytes()).is_some() {
+    if has(AND_ALL) {
         channels.push(CHANNEL.into());
     }
     channels
@@ -63,7 +70,11 @@ mod tests {
 
     #[test]
     fn the_number_is_read_again() {
-        let head = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        // Other lines name other places.
+        let head = |target: &str| {
+            let referer = format!("Referer: http://a{ROOMS}?channel=1{AND_ALL}\r\n");
+            format!("GET {target} HTTP/1.1\r\n{referer}\r\n")
+        };
         let read = |target: &str| number(head(target).as_bytes());
         assert_eq!(read(&target(OWN, 4711)), Some(4711));
         assert_eq!(read("/own/"), None);
