@@ -13,15 +13,17 @@ use crate::{
 /// What `--help` prints.
 pub const HELP: &str = "\
 Measures what held streams, long-polls and WebSockets cost: PSS bytes for each, CPU time per
-set-up, per delivery and per round trip, latency.
-Servers: the floor (a program that only writes), gripd, and Debian's pushpin, in turn.
+set-up, per delivery and per round trip, latency; and what requests cost that are only passed on.
+Servers: the floor (a program that only writes), gripd, Debian's pushpin and, for streams and
+WebSockets, Debian's nchan, in turn; for requests that are only passed on Debian's nginx and haproxy.
 
 benches/run [OPTION]...
 
   --quick          up to 5,000 clients, one pass; some 4 minutes after building, at most 8
-  --only NAME      only this server (floor, gripd, pushpin), these figures (held, delivery,
-                   exchange, channels, slow) or these clients (streams, long-polls, websockets,
-                   tls, subscriptions); may be given more than once
+  --only NAME      only this server (floor, gripd, pushpin, nchan, nginx, haproxy), these
+                   figures (held, delivery, exchange, channels, slow, proxy) or these clients
+                   (streams, long-polls, websockets, tls, subscriptions); may be given more than
+                   once
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of clients (1000,5000,15000; with --quick 1000,5000); those up to 5,000
                    are also the numbers of channels, of streams over TLS and of
@@ -31,7 +33,8 @@ benches/run [OPTION]...
   --minutes N      stop after so many minutes, with what there is (90; with --quick 8)
   --help           this
 
-Environment: GRIPD_BIN and PUSHPIN_BIN name other programs; GRIPD_... settings reach gripd.
+Environment: GRIPD_BIN, PUSHPIN_BIN, NGINX_BIN and HAPROXY_BIN name other programs; GRIPD_...
+settings reach gripd.
 Results: target/bench/results.md and target/bench/results.json, written after every step; those
 of --soak: soak.md and soak.json there.
 Exit code: 0 complete, 1 something failed or was interrupted, 2 wrong use.
@@ -130,7 +133,7 @@ impl Args {
         let (mut servers, mut figures, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for name in only {
             match name.as_str() {
-                "held" | "delivery" | "exchange" | "channels" | "slow" => {
+                "held" | "delivery" | "exchange" | "channels" | "slow" | "proxy" => {
                     figures.push(name.as_str());
                 }
                 "streams" | "long-polls" | "websockets" | "tls" | "subscriptions" => {
@@ -140,8 +143,9 @@ impl Args {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
                         format!(
-                            "--only {other}: allowed are floor, gripd, pushpin, held, delivery, \
-                             exchange, channels, slow, streams, long-polls, websockets, tls, subscriptions"
+                            "--only {other}: allowed are floor, gripd, pushpin, nchan, nginx, \
+                             haproxy, held, delivery, exchange, channels, slow, proxy, streams, \
+                             long-polls, websockets, tls, subscriptions"
                         )
                     })?);
                 }
@@ -152,8 +156,11 @@ impl Args {
         }
         self.parts.retain(|part| {
             (figures.is_empty() || figures.contains(&figure(*part)))
-                && (holds.is_empty() || holds.contains(&hold(*part)))
+                && (holds.is_empty() || hold(*part).is_some_and(|hold| holds.contains(&hold)))
         });
+        let (servers, parts) = (&mut self.servers, &mut self.parts);
+        servers.retain(|kind| parts.iter().any(|part| part.suits(*kind)));
+        parts.retain(|part| servers.iter().any(|kind| part.suits(*kind)));
         if self.parts.is_empty() {
             bail!("--only {}: none is measured of the other", only.join(","));
         }
@@ -169,18 +176,19 @@ fn figure(part: Part) -> &'static str {
         Part::Exchange(_) => "exchange",
         Part::Channels => "channels",
         Part::Slow => "slow",
+        Part::Proxy(_) => "proxy",
     }
 }
 
-/// What `--only` calls a part by its clients.
-fn hold(part: Part) -> &'static str {
-    match part.hold() {
+/// What `--only` calls a part by its clients, if it has any that are held.
+fn hold(part: Part) -> Option<&'static str> {
+    part.hold().map(|hold| match hold {
         Hold::Stream | Hold::Own => "streams",
         Hold::LongPoll => "long-polls",
         Hold::WebSocket | Hold::Compressed => "websockets",
         Hold::Secure => "tls",
         Hold::Rooms => "subscriptions",
-    }
+    })
 }
 
 fn number(name: &str, text: &str, least: u32, most: u32) -> Result<u32> {
@@ -216,21 +224,29 @@ mod tests {
             .unwrap();
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
         assert!(args.quick && args.parts.iter().all(|part| figure(*part) == "held"));
-        assert_eq!((args.parts.len(), args.passes), (5, 1));
+        assert_eq!((args.parts.len(), args.passes), (4, 1));
         assert_eq!(args.limit, Duration::from_mins(8));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
-        assert_eq!((args.servers.len(), args.passes), (3, 3));
+        assert_eq!((args.servers.len(), args.passes), (4, 3));
         assert_eq!(args.parts, both);
         let args = parsed("--streams 10,20 --minutes 3").unwrap().unwrap();
         assert_eq!(args.load.sizes, [10, 20]);
-        assert_eq!((args.servers.len(), args.limit.as_secs()), (3, 180));
+        assert_eq!((args.servers.len(), args.limit.as_secs()), (6, 180));
+        let args = parsed("--only nginx,gripd").unwrap().unwrap();
+        assert_eq!(args.servers, [Kind::Gripd, Kind::Nginx]);
+        assert_eq!(args.parts, Part::ALL);
+        let args = parsed("--only nginx").unwrap().unwrap();
+        assert!(args.parts.iter().all(|part| figure(*part) == "proxy"));
+        assert_eq!(args.parts.len(), 3);
     }
 
     #[test]
     fn wrong_use_is_told() {
         for text in [
-            "--only nginx",
+            "--only apache",
+            "--only nginx,held",
+            "--only proxy,streams",
             "--only",
             "--only exchange,streams",
             "--passes 0",

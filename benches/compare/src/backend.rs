@@ -1,6 +1,9 @@
 //! The web application behind the proxies: answers every request with the instruction to hold it,
 //! accepts WebSockets over HTTP, and echoes what is said on them.
 //!
+//! To requests that are only proxied it answers with a small page, with a large body, or with how
+//! many bytes were handed in.
+//!
 //! A thread of the load generator with its own `epoll`. Connections are kept alive and pipelined
 //! requests are answered. Bodies are counted, never chunked: no proxy measured here does that.
 
@@ -25,10 +28,18 @@ use mio::{
 
 use crate::{
     channel,
+    plain::Want,
     wire::{self, CHANNEL, Hold},
 };
 
+mod large;
+
+use large::Large;
+
 const LISTENER: Token = Token(0);
+
+/// Large bodies come in reads of this size.
+const READ_LEN: usize = 64 * 1024;
 
 /// A running backend; ends when dropped.
 #[derive(Debug)]
@@ -60,6 +71,7 @@ impl Backend {
             listener,
             open: HashMap::new(),
             answers: Answers::new(),
+            buf: vec![0; READ_LEN],
             answered: Arc::clone(&answered),
         };
         let thread = thread::Builder::new()
@@ -93,6 +105,8 @@ struct Room {
     listener: TcpListener,
     open: HashMap<Token, Peer>,
     answers: Answers,
+    /// For one read.
+    buf: Vec<u8>,
     answered: Arc<AtomicUsize>,
 }
 
@@ -109,6 +123,8 @@ struct Answers {
     said: Vec<u8>,
     echo: Vec<u8>,
     silence: Vec<u8>,
+    page: Vec<u8>,
+    download: Vec<u8>,
 }
 
 impl Answers {
@@ -120,6 +136,8 @@ impl Answers {
             said: wire::said_event(),
             echo: wire::echo_answer(),
             silence: wire::silent_answer(),
+            page: Want::Page.backend_answer(),
+            download: Want::Download.backend_answer(),
         }
     }
 
@@ -137,6 +155,8 @@ impl Answers {
             }
             Some(hold) if hold.is_socket() && body == self.said => &self.echo,
             Some(Hold::WebSocket | Hold::Compressed | Hold::Rooms) => &self.silence,
+            None if Want::of(head) == Some(Want::Page) => &self.page,
+            None if Want::of(head) == Some(Want::Download) => &self.download,
             Some(Hold::Own) | None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
         };
         Cow::Borrowed(fixed)
@@ -153,6 +173,10 @@ struct Peer {
     stream: TcpStream,
     /// What came of a request that is not whole.
     buf: Vec<u8>,
+    /// The large body that is under way.
+    large: Large,
+    /// Is it told when there is room to write?
+    watched: bool,
 }
 
 impl Room {
@@ -167,14 +191,29 @@ impl Room {
             for event in &events {
                 if event.token() == LISTENER {
                     self.accept(&mut next)?;
-                } else if let Some(peer) = self.open.get_mut(&event.token())
-                    && !peer.answer(&self.answers, &self.answered)
-                {
-                    self.open.remove(&event.token());
+                } else {
+                    self.answer(event.token());
                 }
             }
         }
         Ok(())
+    }
+
+    fn answer(&mut self, token: Token) {
+        let Some(peer) = self.open.get_mut(&token) else {
+            return;
+        };
+        let mut going = peer.answer(&mut self.buf, &self.answers, &self.answered);
+        if matches!(peer.large, Large::Owed(_)) && !peer.watched {
+            // Most never have to wait until they can write.
+            peer.watched = true;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            let registry = self.poll.registry();
+            going &= registry.reregister(&mut peer.stream, token, both).is_ok();
+        }
+        if !going {
+            self.open.remove(&token);
+        }
     }
 
     fn accept(&mut self, next: &mut usize) -> io::Result<()> {
@@ -192,6 +231,8 @@ impl Room {
                         Peer {
                             stream,
                             buf: Vec::new(),
+                            large: Large::default(),
+                            watched: false,
                         },
                     );
                 }
@@ -203,24 +244,26 @@ impl Room {
 }
 
 impl Peer {
-    /// Answers every request that is whole; false when the connection is to be closed.
-    fn answer(&mut self, answers: &Answers, answered: &AtomicUsize) -> bool {
-        let mut buf = [0; 16 * 1024];
+    /// Answers every request that is whole, and goes on with large bodies; false when the
+    /// connection is to be closed.
+    fn answer(&mut self, buf: &mut [u8], answers: &Answers, answered: &AtomicUsize) -> bool {
         loop {
-            match self.stream.read(&mut buf) {
+            if !self.respond(answers, answered) {
+                return false;
+            }
+            let owed = matches!(self.large, Large::Owed(_));
+            match self.large.send(&mut self.stream) {
+                // Another request may stand behind that one.
+                Ok(true) if owed => continue,
+                Ok(true) => {}
+                Ok(false) => return true,
+                Err(_) => return false,
+            }
+            match self.stream.read(buf) {
                 Ok(0) => return false,
                 Ok(n) => {
-                    self.buf.extend_from_slice(&buf[..n]);
-                    while let Some((head, len)) = request(&self.buf) {
-                        let answer = answers.to(&self.buf[..head], &self.buf[head..len]);
-                        // An answer of some hundred bytes that does not fit means that the peer
-                        // stopped reading: no proxy measured here does.
-                        if self.stream.write(&answer).ok() != Some(answer.len()) {
-                            return false;
-                        }
-                        answered.fetch_add(1, Ordering::Relaxed);
-                        self.buf.drain(..len);
-                    }
+                    let rest = self.large.swallow(&buf[..n]);
+                    self.buf.extend_from_slice(rest);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -228,10 +271,47 @@ impl Peer {
             }
         }
     }
+
+    /// Answers requests that are whole, until one is for a large body; false when that fails.
+    fn respond(&mut self, answers: &Answers, answered: &AtomicUsize) -> bool {
+        while !matches!(self.large, Large::Owed(_)) {
+            if let Some(answer) = self.large.answer() {
+                if !write(&mut self.stream, &answer) {
+                    return false;
+                }
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            let Some((head, len)) = request(&self.buf) else {
+                break;
+            };
+            if self.large.take_over(&mut self.buf, head, len - head) {
+                continue;
+            }
+            if self.buf.len() < len {
+                break;
+            }
+            let answer = answers.to(&self.buf[..head], &self.buf[head..len]);
+            if !write(&mut self.stream, &answer) {
+                return false;
+            }
+            answered.fetch_add(1, Ordering::Relaxed);
+            if Want::of(&self.buf) == Some(Want::Download) {
+                self.large.owe();
+            }
+            self.buf.drain(..len);
+        }
+        true
+    }
 }
 
-/// Lengths of the first request of `bytes`: of its head, and with its body; none before it is
-/// whole.
+/// An answer of some hundred bytes that does not fit means that the peer stopped reading: no proxy
+/// measured here does.
+fn write(to: &mut TcpStream, answer: &[u8]) -> bool {
+    to.write(answer).ok() == Some(answer.len())
+}
+
+/// Lengths of the first request of `bytes`: of its head, and with its body, which may not be whole;
+/// none before the head is.
 fn request(bytes: &[u8]) -> Option<(usize, usize)> {
     let head = memchr::memmem::find(bytes, b"\r\n\r\n")? + 4;
     let body = String::from_utf8_lossy(&bytes[..head])
@@ -240,7 +320,7 @@ fn request(bytes: &[u8]) -> Option<(usize, usize)> {
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0);
-    (bytes.len() >= head + body).then_some((head, head + body))
+    Some((head, head + body))
 }
 
 #[cfg(test)]
@@ -268,8 +348,8 @@ mod tests {
         let bytes = b"POST / HTTP/1.1\r\nContent-length: 7\r\n\r\nOPEN\r\n\0GET / HTTP/1.1\r\n\r\n";
         let first = bytes.len() - 18;
         for cut in 0..bytes.len() {
-            let whole = (cut >= first).then_some((first - 7, first));
-            assert_eq!(request(&bytes[..cut]), whole, "cut at {cut}");
+            let told = (cut >= first - 7).then_some((first - 7, first));
+            assert_eq!(request(&bytes[..cut]), told, "cut at {cut}");
         }
         assert_eq!(request(&bytes[first..]), Some((18, 18)));
     }
@@ -278,6 +358,20 @@ mod tests {
     fn a_request_in_two_pieces_gets_one_answer() {
         let pieces = [&b"GET /events/ HTTP/1.1\r\n"[..], b"Host: a\r\n\r\n"];
         answered(&pieces, 1, &Hold::Stream.backend_answer(&shared()));
+    }
+
+    #[test]
+    fn large_bodies_go_both_ways() {
+        let [head, page] = [Want::Upload, Want::Page].map(Want::browser_head);
+        let body = vec![b'$'; Want::Upload.sends()];
+        // In one piece with the head, and cut inside: what follows is answered too.
+        let pieces = [&[&head, &body[..5]].concat(), &body[5..], &page];
+        let [received, page] = [Want::Upload, Want::Page].map(Want::backend_answer);
+        answered(&pieces, 2, &[received, page.clone()].concat());
+        let [download, after] = [Want::Download, Want::Page].map(Want::browser_head);
+        let large = vec![b'x'; Want::Download.gets()];
+        let want = [Want::Download.backend_answer(), large, page];
+        answered(&[&download, &after], 2, &want.concat());
     }
 
     #[test]

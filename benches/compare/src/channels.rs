@@ -35,14 +35,18 @@ impl Bench<'_> {
         let pid = server.pid();
         let mut publisher = Publisher::new(server.door, server.control);
         let mut one = Fleet::new(server, Hold::Own)?;
+        publisher.open(0..1)?;
         self.fill(pid, &mut one, 1)?;
         self.publish_same(pid, &mut one, &mut publisher, 1)?;
         let many = self.load.sizes(Hold::Own).last().copied().unwrap_or(1);
         let mut fleet = Fleet::numbered_from(1, server, Hold::Own)?;
+        publisher.open(1..=many)?;
         self.fill(pid, &mut fleet, many)?;
         self.publish_same(pid, &mut one, &mut publisher, many)?;
         self.publish_each(pid, &mut fleet, &mut publisher, 1)?;
-        self.publish_each(pid, &mut fleet, &mut publisher, BATCH)?;
+        if self.kind.bursts() {
+            self.publish_each(pid, &mut fleet, &mut publisher, BATCH)?;
+        }
         // A number that no client has.
         self.publish_nobody(pid, &mut publisher, many, many + 1)?;
         self.note_lost(&fleet, Hold::Own);

@@ -146,8 +146,9 @@ impl Fleet {
     /// Opens clients until there are `size`, and waits until each has got its opening, or, if they
     /// are long-polls, until the backend has answered for each.
     ///
-    /// A client that was ended is opened again, as browsers do: Pushpin 1.36 now and then ends one
-    /// or all of those just opened when many are set up. More than one in twenty is an error.
+    /// A client that was ended, or answered with an error of the server's, is opened again, as
+    /// browsers do: Pushpin 1.36 now and then does that to one or all of those just opened when many
+    /// are set up. More than one in twenty is an error.
     ///
     /// # Errors
     /// The server refuses clients, loses too many, or nothing comes for 30 s; the run is to stop.
@@ -296,7 +297,7 @@ impl Fleet {
         for number in std::mem::take(&mut self.ended) {
             self.lost += 1;
             if self.lost > 64.max(size / 20) {
-                bail!("the server ended {} {}", self.lost, self.hold);
+                bail!("the server ended or refused {} {}", self.lost, self.hold);
             }
             // Its request may never have reached the backend.
             self.asked = self.asked.saturating_sub(1);
@@ -306,12 +307,8 @@ impl Fleet {
     }
 
     fn open(&self, number: usize) -> Result<Client> {
-        let source = Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number % 39)?);
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a client's socket")?;
+        let socket = socket(number)?;
         socket.set_nonblocking(true)?;
-        socket.set_linger(Some(Duration::ZERO))?;
-        socket.set_tcp_nodelay(true)?;
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
         match socket.connect(&self.server.into()) {
             Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => {
                 return Err(error).context("connecting a client");
@@ -371,6 +368,16 @@ impl Fleet {
         }
         Ok(handled)
     }
+}
+
+/// A socket of client `number`, not connected yet: it sends at once and closes with a reset.
+pub(crate) fn socket(number: usize) -> Result<Socket> {
+    let source = Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number % 39)?);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).context("a client's socket")?;
+    socket.set_linger(Some(Duration::ZERO))?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    Ok(socket)
 }
 
 /// `EINPROGRESS`.

@@ -1,6 +1,6 @@
 //! Figures: what they are called, and the little arithmetic behind them.
 
-use crate::{servers::Kind, wire::Hold};
+use crate::{proxying::Proxied, servers::Kind, wire::Hold};
 
 /// What is measured, in the order of the table; each of one kind of hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,8 @@ pub enum Figure {
     LatencyMax,
     /// The same for all items of a burst, the median of a pass.
     LatencyBurst,
+    /// Of requests that are only passed on; of no hold.
+    Proxied(Proxied),
 }
 
 impl Figure {
@@ -71,6 +73,7 @@ impl Figure {
             Self::LatencyMedian => "last_client_ms_p50",
             Self::LatencyMax => "last_client_ms_max",
             Self::LatencyBurst => "burst_last_client_ms_p50",
+            Self::Proxied(figure) => return figure.key().to_owned(),
         };
         format!("{of}{figure}")
     }
@@ -126,12 +129,18 @@ impl Figure {
             Self::LatencyMedian => "publish to last client, ms, p50".into(),
             Self::LatencyMax => "publish to last client, ms, max".into(),
             Self::LatencyBurst => "burst of 100 to last client, ms, p50".into(),
+            Self::Proxied(figure) => figure.title().into(),
         }
     }
 
-    /// False for memory: the floor keeps next to none, so that a ratio to it says nothing.
-    pub fn compares(self) -> bool {
-        !matches!(self, Self::Held | Self::HeldAfter | Self::SlowGrowth)
+    /// The server that others are compared with: the floor, nginx for requests that are only passed
+    /// on. None for memory: the floor keeps next to none, so that a ratio to it says nothing.
+    pub fn base(self) -> Option<Kind> {
+        match self {
+            Self::Held | Self::HeldAfter | Self::SlowGrowth => None,
+            Self::Proxied(figure) => figure.compares().then_some(Kind::Nginx),
+            _ => Some(Kind::Floor),
+        }
     }
 
     /// Digits behind the point that mean something.
@@ -153,6 +162,7 @@ impl Figure {
             | Self::PublishSame
             | Self::SlowDelivery
             | Self::SlowWithout => 2,
+            Self::Proxied(figure) => figure.decimals(),
         }
     }
 }
@@ -164,7 +174,7 @@ pub struct Sample {
     pub pass: u32,
     /// Of which server.
     pub server: Kind,
-    /// Of which clients.
+    /// Of which clients; means nothing of requests that are only passed on.
     pub hold: Hold,
     /// What.
     pub figure: Figure,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::wire::Hold;
+use crate::{proxying::Proxying, servers::Kind, wire::Hold};
 
 /// Larger numbers of clients are measured of the common kinds only.
 const OTHERS_UP_TO: usize = 5000;
@@ -65,11 +65,13 @@ pub enum Part {
     Channels,
     /// Deliveries beside a reader that does not read.
     Slow,
+    /// Requests that are only passed on.
+    Proxy(Proxying),
 }
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -84,14 +86,47 @@ impl Part {
         Self::Exchange(Hold::WebSocket),
         Self::Channels,
         Self::Slow,
+        Self::Proxy(Proxying::Page),
+        Self::Proxy(Proxying::Logged),
+        Self::Proxy(Proxying::Download),
+        Self::Proxy(Proxying::Upload),
+        Self::Proxy(Proxying::Beside),
     ];
 
-    /// Of whom.
-    pub fn hold(self) -> Hold {
+    /// Of whom; none of requests that are only passed on.
+    pub fn hold(self) -> Option<Hold> {
         match self {
-            Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold) => hold,
-            Self::Channels => Hold::Own,
-            Self::Slow => Hold::Stream,
+            Self::Held(hold) | Self::Delivery(hold) | Self::Exchange(hold) => Some(hold),
+            Self::Channels => Some(Hold::Own),
+            Self::Slow => Some(Hold::Stream),
+            Self::Proxy(_) => None,
+        }
+    }
+
+    /// Does gripd write a line for each request? Other proxies do not where only that is compared.
+    pub fn logs(self) -> bool {
+        matches!(self, Self::Proxy(Proxying::Logged)) || self.hold().is_some()
+    }
+
+    /// Can it be measured of `kind`? The floor has no backend, so of requests to pass on it can only
+    /// answer small ones by itself.
+    pub fn suits(self, kind: Kind) -> bool {
+        match self {
+            Self::Delivery(Hold::Compressed) => kind.compresses(),
+            // The floor has no TLS, and Pushpin's is another program's.
+            Self::Held(Hold::Secure)
+            | Self::Delivery(Hold::Secure)
+            | Self::Proxy(Proxying::Beside | Proxying::Logged) => kind == Kind::Gripd,
+            // Nchan asks no backend, so it has no exchanges; it holds long-polls in its own way.
+            Self::Held(Hold::Stream | Hold::Compressed)
+            | Self::Delivery(Hold::Stream | Hold::WebSocket)
+            | Self::Channels => kind.grips() || kind == Kind::Nchan,
+            // It takes no bursts either.
+            Self::Held(_) | Self::Delivery(_) | Self::Exchange(_) | Self::Slow => kind.grips(),
+            Self::Proxy(Proxying::Page) => kind != Kind::Nchan,
+            Self::Proxy(Proxying::Download | Proxying::Upload) => {
+                !matches!(kind, Kind::Floor | Kind::Nchan)
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use compare::{
     plan::{self, Estimate, Step},
     prepare::{self, Program},
     report::Report,
-    servers::{Scheme, Server},
+    servers::{Dress, Server},
     soak::{Amount, Soak},
     stop::{Stop, Stopped},
     wire::{Hold, ITEM_LEN, LARGE_LEN},
@@ -91,7 +91,7 @@ fn soak(args: &Args, programs: &[Program], root: &Path) -> Result<bool> {
             stop: &stop,
             readings: Vec::new(),
         };
-        let server = Server::start(program.kind, &program.path, Scheme::Http, &stop)?;
+        let server = Server::start(program.kind, &program.path, Dress::SHIPPED, &stop)?;
         let outcome = soak.run(&server, Amount::new(args.quick));
         let version = (program.kind.name().to_owned(), program.version.clone());
         let machine = machine::describe(root, &[version]);
@@ -195,6 +195,7 @@ fn told(step: Step) -> String {
         Part::Exchange(_) => "round trips of WebSockets".into(),
         Part::Slow => "delivery beside a slow reader".into(),
         Part::Channels => "publishing to many channels".into(),
+        Part::Proxy(proxying) => proxying.to_string(),
     };
     format!("pass {}, {}, {part}", step.pass, step.kind)
 }

@@ -4,7 +4,8 @@
 //! **Held** grows streams, long-polls or WebSockets from size to size and never publishes: memory
 //! and set-up. **Delivery** publishes at each size, in a closed loop: one item (or a burst of 100 in
 //! one request), then the next when every client has it. In an **exchange** clients do something
-//! themselves: WebSockets say something, or long-polls ask again.
+//! themselves: WebSockets say something, or long-polls ask again. Requests that are only passed on
+//! have [a module of their own](crate::proxying).
 
 use std::{
     path::Path,
@@ -20,7 +21,7 @@ use crate::{
     machine::Busy,
     procfs,
     publish::Publisher,
-    servers::{Kind, Scheme, Server},
+    servers::{Dress, Kind, Server},
     stop::Stop,
     wire::{Hold, ITEM_LEN, Item, LARGE_LEN},
 };
@@ -69,14 +70,14 @@ impl Bench<'_> {
     /// # Errors
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn run(&mut self, part: Part) -> Result<()> {
-        let scheme = Scheme::of(part.hold());
-        let server = Server::start(self.kind, self.program, scheme, self.stop)?;
+        let server = Server::start(self.kind, self.program, Dress::of(part), self.stop)?;
         match part {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),
             Part::Exchange(hold) => self.exchange(&server, hold),
             Part::Channels => self.channels(&server),
             Part::Slow => self.slow(&server),
+            Part::Proxy(proxying) => self.proxy(&server, proxying),
         }
         .with_context(|| format!("its last words:\n{}", server.last_words()))
     }
@@ -125,7 +126,7 @@ impl Bench<'_> {
         for &size in self.load.sizes(hold) {
             self.fill(pid, &mut fleet, size)?;
             self.deliver_alone(pid, &mut fleet, &mut publisher, hold)?;
-            if self.load.bursts(hold, size) {
+            if self.kind.bursts() && self.load.bursts(hold, size) {
                 self.deliver_bursts(pid, &mut fleet, &mut publisher, hold)?;
             }
         }
@@ -260,8 +261,8 @@ impl Bench<'_> {
     pub(crate) fn note_lost(&mut self, fleet: &Fleet, hold: Hold) {
         if fleet.lost() > 0 {
             self.notes.push(format!(
-                "pass {}, {}: the server ended {} of {} {hold} while they were set up; they \
-                 were opened again",
+                "pass {}, {}: the server ended or refused {} of {} {hold} while they were set up; \
+                 they were opened again",
                 self.pass,
                 self.kind,
                 fleet.lost(),
@@ -270,6 +271,7 @@ impl Bench<'_> {
         }
     }
 
+    /// Notes a value.
     pub(crate) fn sample(&mut self, hold: Hold, figure: Figure, size: String, value: f64) {
         self.samples.push(Sample {
             pass: self.pass,

@@ -9,6 +9,7 @@ use crate::{
     args::Args,
     load::{Load, Part},
     pass::BURST,
+    proxying::Proxying,
     servers::Kind,
     wire::Hold,
 };
@@ -31,9 +32,9 @@ pub fn steps(args: &Args) -> Vec<Step> {
     for pass in 1..=args.passes {
         for &part in &args.parts {
             let mut servers = args.servers.clone();
+            servers.retain(|kind| part.suits(*kind));
             let turn = (pass - 1) as usize % servers.len().max(1);
             servers.rotate_left(turn);
-            servers.retain(|kind| kind.measures(part));
             steps.extend(servers.into_iter().map(|kind| Step { pass, kind, part }));
         }
     }
@@ -66,18 +67,18 @@ impl Estimate {
 fn model(step: Step, args: &Args) -> Duration {
     let (set_up, delivery) = match step.kind {
         Kind::Floor => (40e-6, 6e-6),
-        Kind::Gripd => (120e-6, 6e-6),
+        // Those that only proxy hold nobody.
+        Kind::Gripd | Kind::Haproxy | Kind::Nchan | Kind::Nginx => (120e-6, 6e-6),
         Kind::Pushpin => (1.3e-3, 40e-6),
     };
     let load = &args.load;
-    let hold = step.part.hold();
     let filled = |sizes: &[usize]| {
         let clients = sizes.last().copied().unwrap_or(0) as f64;
         1.5 + clients * set_up + 0.7 * sizes.len() as f64
     };
     let seconds = match step.part {
-        Part::Held(_) => filled(load.sizes(hold)),
-        Part::Delivery(_) => filled(load.sizes(hold)) + deliveries(load, hold, delivery),
+        Part::Held(hold) => filled(load.sizes(hold)),
+        Part::Delivery(hold) => filled(load.sizes(hold)) + deliveries(load, hold, delivery),
         // What a client does itself takes about as long as its set-up did.
         Part::Exchange(_) => {
             let size = load.smallest();
@@ -89,7 +90,14 @@ fn model(step: Step, args: &Args) -> Duration {
             let burst = size as f64 * f64::from(BURST) * delivery;
             filled(&[size]) + burst * (f64::from(load.slow_bursts) / 10.0 + 3.0)
         }
-        Part::Channels => filled(load.sizes(hold)) + 8.0 * load.time.as_secs_f64(),
+        Part::Channels => filled(load.sizes(Hold::Own)) + 8.0 * load.time.as_secs_f64(),
+        Part::Proxy(proxying) => {
+            let before = match proxying {
+                Proxying::Beside => filled(&load.sizes),
+                _ => filled(&[]),
+            };
+            before + proxying.time(load).as_secs_f64()
+        }
     };
     Duration::from_secs_f64(seconds)
 }
@@ -115,7 +123,7 @@ mod tests {
 
     #[test]
     fn passes_are_interleaved_and_begin_in_turn() {
-        let args = ["--passes=2", "--only=held,streams"].map(String::from);
+        let args = ["--passes=2", "--only=exchange,websockets"].map(String::from);
         let args = Args::parse(args.into_iter());
         let steps = steps(&args.unwrap().unwrap());
         let order: Vec<_> = steps
@@ -138,10 +146,31 @@ mod tests {
         let args = ["--passes=1", "--only=delivery,websockets"].map(String::from);
         let steps = steps(&Args::parse(args.into_iter()).unwrap().unwrap());
         let of = |hold| {
-            let those = steps.iter().filter(|step| step.part.hold() == hold);
+            let those = steps.iter().filter(|step| step.part.hold() == Some(hold));
             those.map(|step| step.kind.name()).collect::<Vec<_>>()
         };
-        assert_eq!(of(Hold::WebSocket), ["floor", "gripd", "pushpin"]);
+        assert_eq!(of(Hold::WebSocket), ["floor", "gripd", "pushpin", "nchan"]);
         assert_eq!(of(Hold::Compressed), ["floor", "gripd"]);
+    }
+
+    #[test]
+    fn those_that_only_proxy_hold_nobody() {
+        let steps = steps(
+            &Args::parse(["--quick".to_owned()].into_iter())
+                .unwrap()
+                .unwrap(),
+        );
+        let of = |part| {
+            let those = steps.iter().filter(|step| step.part == part);
+            those.map(|step| step.kind.name()).collect::<Vec<_>>()
+        };
+        let grips = ["floor", "gripd", "pushpin"];
+        assert_eq!(of(Part::Held(Hold::LongPoll)), grips);
+        let held = ["floor", "gripd", "pushpin", "nchan"];
+        assert_eq!(of(Part::Held(Hold::Stream)), held);
+        let all = ["floor", "gripd", "pushpin", "nginx", "haproxy"];
+        assert_eq!(of(Part::Proxy(Proxying::Page)), all);
+        assert_eq!(of(Part::Proxy(Proxying::Upload)), all[1..]);
+        assert_eq!(of(Part::Proxy(Proxying::Beside)), ["gripd"]);
     }
 }

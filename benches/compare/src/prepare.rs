@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{machine, servers::Kind};
+use crate::{
+    machine,
+    servers::{Kind, nchan},
+};
 
 /// A server's program and the version it tells.
 #[derive(Clone, Debug)]
@@ -32,7 +35,27 @@ pub fn program(kind: Kind, root: &Path) -> Result<Program> {
             (path, env!("CARGO_PKG_VERSION").to_owned())
         }
         Kind::Gripd => versioned(root, gripd(root)?),
-        Kind::Pushpin => versioned(root, pushpin()?),
+        Kind::Haproxy => {
+            let path = debian("haproxy", "HAPROXY_BIN", "haproxy")?;
+            let version = machine::output(root, &path.to_string_lossy(), &["-v"]);
+            (path, version)
+        }
+        Kind::Nchan => {
+            let path = debian("nginx", "NGINX_BIN", "nginx-light")?;
+            if !Path::new(nchan::MODULE).exists() {
+                install(nchan::PACKAGE)?;
+            }
+            let asked = ["-W", "-f=nchan ${Version}", nchan::PACKAGE];
+            (path, machine::output(root, "dpkg-query", &asked))
+        }
+        Kind::Nginx => {
+            let path = debian("nginx", "NGINX_BIN", "nginx-light")?;
+            // It tells its version as an error.
+            let script = ["-c", "\"$0\" -v 2>&1", &path.to_string_lossy()];
+            let version = machine::output(root, "sh", &script);
+            (path, version)
+        }
+        Kind::Pushpin => versioned(root, debian("pushpin", "PUSHPIN_BIN", "pushpin")?),
     };
     if !path.exists() {
         bail!("{} does not exist", path.display());
@@ -76,21 +99,27 @@ fn gripd(root: &Path) -> Result<PathBuf> {
     Ok(target.join("release/gripd"))
 }
 
-/// `PUSHPIN_BIN`, or the installed one, or, as root on Debian, installed now.
-fn pushpin() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("PUSHPIN_BIN") {
-        return std::path::absolute(path).context("PUSHPIN_BIN");
+/// What the variable names, or the installed program, or, as root on Debian, `package` installed
+/// now.
+fn debian(name: &str, variable: &str, package: &str) -> Result<PathBuf> {
+    if let Some(path) = env::var_os(variable) {
+        return std::path::absolute(path).with_context(|| variable.to_owned());
     }
-    if let Some(path) = found("pushpin") {
+    if let Some(path) = found(name) {
         return Ok(path);
     }
+    install(package)?;
+    found(name).with_context(|| format!("{package} was installed, but {name} is not found"))
+}
+
+fn install(package: &str) -> Result<()> {
     if found("apt-get").is_none() || !rustix::process::geteuid().is_root() {
-        bail!("pushpin is not installed; as root: apt-get install pushpin");
+        bail!("not installed; as root: apt-get install {package}");
     }
-    eprintln!("installing pushpin with apt-get");
+    eprintln!("installing {package} with apt-get");
     for arguments in [
         &["update", "-qq"][..],
-        &["install", "-y", "-qq", "--no-install-recommends", "pushpin"],
+        &["install", "-y", "-qq", "--no-install-recommends", package],
     ] {
         // With runlevel 1 Debian's scripts do not start the service that comes with the package.
         let done = Command::new("apt-get")
@@ -103,12 +132,14 @@ fn pushpin() -> Result<PathBuf> {
             bail!("apt-get {} failed", arguments.join(" "));
         }
     }
-    found("pushpin").context("pushpin was installed but is not in PATH")
+    Ok(())
 }
 
 fn found(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
+        // Servers lie there, and only root's PATH has it.
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|dir| dir.join(program))
         .find(|path| path.is_file())
 }

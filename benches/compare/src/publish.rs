@@ -28,6 +28,8 @@ pub enum Door {
     HttpClose,
     /// HTTP, the connection is kept.
     HttpKeepAlive,
+    /// The same, and a request is the content of one item, whatever count is asked for.
+    Nchan,
 }
 
 /// A publisher of one server.
@@ -62,6 +64,7 @@ impl Publisher {
             Door::Floor => floor_command(count, &[], &item.written()),
             Door::HttpClose => item.publish_request(count as usize, false),
             Door::HttpKeepAlive => item.publish_request(count as usize, true),
+            Door::Nchan => nchan_request(NCHAN_ALL, &item.content()),
         }
     }
 
@@ -72,7 +75,32 @@ impl Publisher {
             Door::Floor => floor_command(1, numbers, &item.written()),
             Door::HttpClose => item.publish_request_to(&channels, false),
             Door::HttpKeepAlive => item.publish_request_to(&channels, true),
+            // It takes one item in a request.
+            Door::Nchan => {
+                let number = numbers.first().copied().unwrap_or_default();
+                nchan_request(&channel::target(NCHAN_OWN, number), &item.content())
+            }
         }
+    }
+
+    /// Makes channels of clients with these numbers, if the server has none before that: nchan's
+    /// clients begin with the last item.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub fn open(&mut self, numbers: impl Iterator<Item = usize>) -> Result<()> {
+        if self.door != Door::Nchan {
+            return Ok(());
+        }
+        for number in numbers {
+            self.connect()?;
+            self.send(&nchan_request(
+                &channel::target(NCHAN_OWN, number),
+                NCHAN_OPENING,
+            ))?;
+            self.finish()?;
+        }
+        Ok(())
     }
 
     /// Makes sure that there is a connection.
@@ -137,7 +165,12 @@ impl Publisher {
                 failed => bail!("{failed} of the floor's writes did not fit: read faster"),
             }
         }
-        let kept = read_answer(stream)?;
+        // Subscribers exist, or none do.
+        let good: &[&str] = match self.door {
+            Door::Nchan => &["201", "202"],
+            _ => &["200"],
+        };
+        let kept = read_answer(stream, good)?;
         if self.door == Door::HttpClose || !kept {
             self.stream = None;
         }
@@ -193,15 +226,37 @@ impl<'a> FloorCommand<'a> {
     }
 }
 
-/// Reads one HTTP answer and checks that it is a 200; true when the connection stays.
-fn read_answer(stream: &mut impl Read) -> Result<bool> {
+/// Publishes the item that nchan's first clients begin with.
+pub(crate) fn open(control: SocketAddr) -> Result<()> {
+    let mut publisher = Publisher::new(Door::Nchan, control);
+    publisher.connect()?;
+    publisher.send(&nchan_request(NCHAN_ALL, NCHAN_OPENING))?;
+    publisher.finish()
+}
+
+/// Where nchan is published to for all clients, for one, and what each begins with.
+const NCHAN_ALL: &str = "/publish/";
+const NCHAN_OWN: &str = "/publish-own/";
+const NCHAN_OPENING: &str = ":$ok";
+
+/// Streams get each line as `data` by itself.
+fn nchan_request(target: &str, content: &str) -> Vec<u8> {
+    let content = content.trim_start_matches("data: ").trim_end();
+    let len = content.len();
+    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n{content}")
+        .into_bytes()
+}
+
+/// Reads one HTTP answer and checks that its status is a `good` one; true when the connection stays.
+fn read_answer(stream: &mut impl Read, good: &[&str]) -> Result<bool> {
     let mut answer = Vec::new();
     let mut buf = [0; 4096];
     loop {
         let end = memchr::memmem::find(&answer, b"\r\n\r\n");
         if let Some(end) = end {
             let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-            if !head.starts_with("http/1.1 200") && !head.starts_with("http/1.0 200") {
+            let status = head.get(9..12).unwrap_or_default();
+            if !head.starts_with("http/1.") || !good.contains(&status) {
                 bail!(
                     "publishing was answered: {}",
                     String::from_utf8_lossy(&answer)
@@ -230,6 +285,7 @@ fn read_answer(stream: &mut impl Read) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Hold;
 
     #[test]
     fn the_floor_reads_what_it_is_told() {
@@ -248,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn nchan_adds_what_makes_an_event_by_itself() {
+        let item = Item {
+            hold: Hold::Stream,
+            len: 20,
+        };
+        let request = Publisher::new(Door::Nchan, ([127, 0, 0, 1], 1).into()).request(item, 1);
+        let want = "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n\
+                    xxxxxxxxxxx$";
+        assert_eq!(String::from_utf8_lossy(&request), want);
+    }
+
+    #[test]
     fn only_a_whole_200_is_good() {
         let cases: [(&str, bool); 5] = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
@@ -260,7 +328,11 @@ mod tests {
             ("HTTP/1.1 200 OK\r\n\r\n", false),
         ];
         for (text, good) in cases {
-            assert_eq!(read_answer(&mut text.as_bytes()).is_ok(), good, "{text:?}");
+            assert_eq!(
+                read_answer(&mut text.as_bytes(), &["200"]).is_ok(),
+                good,
+                "{text:?}"
+            );
         }
     }
 }

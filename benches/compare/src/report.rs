@@ -1,4 +1,5 @@
-//! From samples to a table: medians with spread, and ratios to the floor.
+//! From samples to a table: medians with spread, and ratios to the floor (to nginx where a request is
+//! only passed on).
 //!
 //! A ratio is taken within each pass, where both ran within a minute of each other, and the median
 //! of those ratios is shown. Written after every step, so that an interrupted run keeps its rows.
@@ -60,8 +61,8 @@ impl Report {
             out.push('\n');
         }
         out.push_str(
-            "\nMedian of the passes (least..most) and ratio to the floor within a pass. The \
-             floor asks no backend.\n\n",
+            "\nMedian of the passes (least..most) and ratio within a pass: to the floor, for \
+             proxied requests to nginx. The floor asks no backend.\n\n",
         );
         for (name, value) in self.machine.as_object().into_iter().flatten() {
             let text = value
@@ -86,7 +87,7 @@ impl Report {
             "{:.decimals$} ({:.decimals$}..{:.decimals$})",
             spread.median, spread.least, spread.most
         );
-        if server != Kind::Floor
+        if row.figure.base() != Some(server)
             && let Some(ratio) = self.ratio(row, server)
         {
             let _ = write!(cell, " ×{ratio:.2}");
@@ -102,11 +103,14 @@ impl Report {
                 let Some(spread) = Spread::of(&values) else {
                     continue;
                 };
+                // Without a base there is no ratio, whatever it is called.
+                let base = row.figure.base().unwrap_or(Kind::Floor);
                 results.push(json!({
                     "figure": row.figure.key(row.hold), "clients": row.size,
                     "server": server.name(),
                     "median": spread.median, "min": spread.least, "max": spread.most,
-                    "passes": values, "ratio_to_floor": self.ratio(&row, server),
+                    "passes": values,
+                    (format!("ratio_to_{base}")): self.ratio(&row, server),
                 }));
             }
         }
@@ -155,18 +159,17 @@ impl Report {
             .filter(move |sample| row.has(sample) && sample.server == server)
     }
 
-    /// Median of the ratios of the passes in which both the server and the floor ran.
+    /// Median of the ratios of the passes in which both the server and the one it is compared with
+    /// ran.
     fn ratio(&self, row: &Row, server: Kind) -> Option<f64> {
-        if !row.figure.compares() {
-            return None;
-        }
+        let base = row.figure.base()?;
         let ratios: Vec<f64> = self
             .matching(row, server)
             .filter_map(|sample| {
-                let floor = self
-                    .matching(row, Kind::Floor)
-                    .find(|floor| floor.pass == sample.pass)?;
-                (floor.value > 0.0).then_some(sample.value / floor.value)
+                let base = self
+                    .matching(row, base)
+                    .find(|base| base.pass == sample.pass)?;
+                (base.value > 0.0).then_some(sample.value / base.value)
             })
             .collect();
         Spread::of(&ratios).map(|spread| spread.median)
@@ -214,6 +217,7 @@ impl Spread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxying::Proxied;
 
     fn sample(pass: u32, server: Kind, value: f64) -> Sample {
         Sample {
@@ -251,5 +255,32 @@ mod tests {
              4.00 (4.00..4.50) ×1.50 | – |"
         );
         assert_eq!(report.json()["results"][1]["ratio_to_floor"], json!(1.5));
+    }
+
+    #[test]
+    fn proxied_requests_are_compared_with_nginx() {
+        let figure = Figure::Proxied(Proxied::Page);
+        let values = [(Kind::Floor, 5.0), (Kind::Gripd, 15.0), (Kind::Nginx, 10.0)];
+        let report = Report {
+            samples: values
+                .map(|(server, value)| Sample {
+                    figure,
+                    ..sample(1, server, value)
+                })
+                .into(),
+            others: vec![],
+            notes: vec![],
+            machine: json!({}),
+            servers: values.map(|(server, _)| server).into(),
+            settings: json!({}),
+        };
+        let row = report.markdown();
+        let row = row.lines().nth(2).unwrap();
+        assert_eq!(
+            row,
+            "| CPU µs per proxied GET | 1,000 | 5.0 (5.0..5.0) ×0.50 | 15.0 (15.0..15.0) ×1.50 | \
+             10.0 (10.0..10.0) |"
+        );
+        assert_eq!(report.json()["results"][1]["ratio_to_nginx"], json!(1.5));
     }
 }

@@ -102,12 +102,14 @@ impl Hold {
 
     /// A request as a browser sends it, some 900 bytes with its cookies, of client `number`.
     pub fn browser_head(self, number: usize) -> Vec<u8> {
-        let session = "0123456789abcdef".repeat(if self.is_socket() { 23 } else { 18 });
         let own = match self {
-            Self::Stream => fetching("/events/", "text/event-stream"),
-            Self::Secure => fetching("/secure/", "text/event-stream"),
-            Self::LongPoll => fetching("/poll/", "application/json, text/plain, */*"),
-            Self::Own => fetching(&channel::target(channel::OWN, number), "text/event-stream"),
+            Self::Stream => fetching("GET", "/events/", "text/event-stream"),
+            Self::Secure => fetching("GET", "/secure/", "text/event-stream"),
+            Self::LongPoll => fetching("GET", "/poll/", "application/json, text/plain, */*"),
+            Self::Own => {
+                let target = channel::target(channel::OWN, number);
+                fetching("GET", &target, "text/event-stream")
+            }
             Self::WebSocket => handshake(SOCKET, ""),
             Self::Rooms => handshake(&channel::target(channel::ROOMS, number), ""),
             Self::Compressed => handshake(
@@ -115,16 +117,7 @@ impl Hold {
                 "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
             ),
         };
-        format!(
-            "{own}Host: app.example.com\r\n\
-             Cache-Control: no-cache\r\n\
-             User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-             Chrome/140.0.0.0 Safari/537.36\r\n\
-             Accept-Encoding: gzip, deflate, br, zstd\r\n\
-             Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
-             Cookie: sessionid={session}; csrftoken=0123456789abcdef0123456789abcdef\r\n\r\n"
-        )
-        .into_bytes()
+        browser(&own, if self.is_socket() { 23 } else { 18 })
     }
 
     /// Is this the head of the answer that holds such a client, or for a long-poll ends its wait?
@@ -202,10 +195,26 @@ impl fmt::Display for Hold {
     }
 }
 
-/// Lines of a page's own requests.
-fn fetching(path: &str, accept: &str) -> String {
+/// A request as a browser sends it: its `own` lines and those of every request, with a cookie of so
+/// many times 16 bytes.
+pub(crate) fn browser(own: &str, cookie: usize) -> Vec<u8> {
+    let session = "0123456789abcdef".repeat(cookie);
     format!(
-        "GET {path} HTTP/1.1\r\n\
+        "{own}Host: app.example.com\r\n\
+         Cache-Control: no-cache\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/140.0.0.0 Safari/537.36\r\n\
+         Accept-Encoding: gzip, deflate, br, zstd\r\n\
+         Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
+         Cookie: sessionid={session}; csrftoken=0123456789abcdef0123456789abcdef\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// Lines of a page's own requests.
+pub(crate) fn fetching(method: &str, path: &str, accept: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\n\
          Connection: keep-alive\r\n\
          sec-ch-ua: \"Chromium\";v=\"140\", \"Not=A?Brand\";v=\"24\"\r\n\
          sec-ch-ua-mobile: ?0\r\n\
@@ -334,7 +343,8 @@ fn event(content: &[u8]) -> Vec<u8> {
     [line.as_bytes(), content, b"\r\n"].concat()
 }
 
-fn answer(content_type: &str, lines: &str, body: &[u8]) -> Vec<u8> {
+/// A whole answer, with further `lines` in its head.
+pub(crate) fn answer(content_type: &str, lines: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n{lines}Content-Length: {}\r\n\r\n",
         body.len()
@@ -349,7 +359,7 @@ fn chunk(content: &[u8]) -> Vec<u8> {
 }
 
 /// Records of words and numbers, always the same: they compress about as well as real ones do.
-fn records(len: usize) -> String {
+pub(crate) fn records(len: usize) -> String {
     const WORDS: [&str; 8] = [
         "author", "body", "created", "id", "likes", "room", "thread", "unread",
     ];

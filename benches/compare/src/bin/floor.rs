@@ -16,6 +16,7 @@ use std::{
 
 use compare::{
     channel, frames,
+    plain::Want,
     publish::FloorCommand,
     wire::{self, Hold},
 };
@@ -50,6 +51,7 @@ fn main() -> io::Result<()> {
         words: Words {
             openings: Hold::ALL.map(Hold::floor_answer),
             echo: frames::text(wire::SAID.content().as_bytes()),
+            page: Want::Page.backend_answer(),
         },
     }
     .run()
@@ -81,6 +83,7 @@ struct Words {
     /// In the order of [`Hold::ALL`].
     openings: [Vec<u8>; Hold::ALL.len()],
     echo: Vec<u8>,
+    page: Vec<u8>,
 }
 
 struct Subscriber {
@@ -241,10 +244,14 @@ impl Subscriber {
         }
     }
 
-    /// What a client says comes in one piece, and so does the beginning of its request.
+    /// What a client says comes in one piece, and so do a request for a page and the beginning of
+    /// every other.
     fn answer(&mut self, bytes: &[u8], words: &Words) -> bool {
         if self.open {
             return self.write(&words.echo);
+        }
+        if Want::of(bytes) == Some(Want::Page) {
+            return bytes.ends_with(b"\r\n\r\n") && self.write(&words.page);
         }
         if self.matched == 0 {
             self.hold = self.hold.or_else(|| Hold::of(bytes));

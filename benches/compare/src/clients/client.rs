@@ -114,7 +114,9 @@ impl Client {
             match self.socket.read(buf) {
                 Ok(0) => return Ok(false),
                 Ok(n) => {
-                    self.take(&buf[..n])?;
+                    if !self.take(&buf[..n])? {
+                        return Ok(false);
+                    }
                     if n < buf.len() && !closed && self.socket.tells_its_end() {
                         return Ok(true);
                     }
@@ -128,23 +130,28 @@ impl Client {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+    /// False when the server has answered with an error of its own: as good as ended.
+    fn take(&mut self, bytes: &[u8]) -> Result<bool> {
         let Progress::Asked(head) = &mut self.progress else {
             return match self.progress {
-                Progress::Held => self.count(bytes),
+                Progress::Held => self.count(bytes).map(|()| true),
                 _ => bail!("bytes that nobody asked for"),
             };
         };
         head.extend_from_slice(bytes);
         let Some(end) = memchr::memmem::find(head, b"\r\n\r\n") else {
-            return Ok(());
+            return Ok(true);
         };
+        if head.starts_with(b"HTTP/1.1 5") {
+            return Ok(false);
+        }
         if !self.hold.is_answered_by(&head[..end]) {
             bail!("not held but answered: {}", String::from_utf8_lossy(head));
         }
         let body = head.split_off(end + 4);
         self.progress = Progress::Held;
-        self.count(&body)
+        self.count(&body)?;
+        Ok(true)
     }
 
     fn count(&mut self, bytes: &[u8]) -> Result<()> {

@@ -21,9 +21,19 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::CertificateDer;
 
-use crate::{backend::Backend, load::Part, procfs, publish::Door, stop::Stop, wire::Hold};
+use crate::{
+    backend::Backend,
+    load::Part,
+    procfs,
+    publish::{self, Door},
+    stop::Stop,
+    wire::Hold,
+};
 
 mod certificate;
+mod haproxy;
+pub(crate) mod nchan;
+mod nginx;
 mod pushpin;
 
 const READY_WITHIN: Duration = Duration::from_secs(15);
@@ -36,57 +46,77 @@ pub enum Kind {
     Floor,
     /// This project.
     Gripd,
+    /// Debian's package, which only proxies.
+    Haproxy,
+    /// Debian's nginx with its package of nchan, which holds clients without a backend.
+    Nchan,
+    /// Debian's package, which only proxies.
+    Nginx,
     /// Debian's package.
     Pushpin,
 }
 
 impl Kind {
     /// All, in the order of a pass.
-    pub const ALL: [Self; 3] = [Self::Floor, Self::Gripd, Self::Pushpin];
+    pub const ALL: [Self; 6] = [
+        Self::Floor,
+        Self::Gripd,
+        Self::Pushpin,
+        Self::Nchan,
+        Self::Nginx,
+        Self::Haproxy,
+    ];
 
     /// As it is called in tables and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Gripd => "gripd",
+            Self::Haproxy => "haproxy",
+            Self::Nchan => "nchan",
+            Self::Nginx => "nginx",
             Self::Pushpin => "pushpin",
         }
     }
 
-    /// Does it take part? Debian's Pushpin has no setting for compressing messages, the floor has no
-    /// TLS, and Pushpin's is another program's.
-    pub fn measures(self, part: Part) -> bool {
-        match part {
-            Part::Delivery(Hold::Compressed) => self != Self::Pushpin,
-            Part::Held(Hold::Secure) | Part::Delivery(Hold::Secure) => self == Self::Gripd,
-            _ => true,
-        }
+    /// Does it do what GRIP asks for, or at least what clients and publishers see of it?
+    pub fn grips(self) -> bool {
+        matches!(self, Self::Floor | Self::Gripd | Self::Pushpin)
+    }
+
+    /// Does it take many items in one request?
+    pub fn bursts(self) -> bool {
+        self.grips()
+    }
+
+    /// Does it compress messages for WebSockets that offer it? Debian's Pushpin has no setting for
+    /// that.
+    pub fn compresses(self) -> bool {
+        matches!(self, Self::Floor | Self::Gripd)
     }
 }
 
-/// How clients speak to a server.
+/// How gripd is set up for what is measured; other servers always are as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    Https,
+pub struct Dress {
+    /// Clients speak TLS.
+    pub tls: bool,
+    /// Each request gets a line in the log.
+    pub logs: bool,
 }
 
-impl Scheme {
-    /// That of clients of this kind.
-    pub fn of(hold: Hold) -> Self {
-        if hold == Hold::Secure {
-            Self::Https
-        } else {
-            Self::Http
-        }
-    }
+impl Dress {
+    /// Plain HTTP, and the log as shipped.
+    pub const SHIPPED: Self = Self {
+        tls: false,
+        logs: true,
+    };
 
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Http => "http://",
-            Self::Https => "https://",
+    /// For this part.
+    pub fn of(part: Part) -> Self {
+        Self {
+            tls: part.hold() == Some(Hold::Secure),
+            logs: part.logs(),
         }
     }
 }
@@ -102,7 +132,7 @@ impl fmt::Display for Kind {
 pub struct Server {
     /// Where clients connect.
     pub clients: SocketAddr,
-    /// Where items are published.
+    /// Where items are published; where clients connect, if none are.
     pub control: SocketAddr,
     /// In which way.
     pub door: Door,
@@ -117,19 +147,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` as `kind`, for clients of this scheme, and waits until it is ready.
+    /// Starts `program` as `kind`, set up like this, and waits until it is ready.
     ///
     /// # Errors
     /// It cannot be started or is not ready in time (its last output is part of the error); the
     /// run is to stop.
-    pub fn start(kind: Kind, program: &Path, scheme: Scheme, stop: &Stop) -> Result<Self> {
+    pub fn start(kind: Kind, program: &Path, dress: Dress, stop: &Stop) -> Result<Self> {
         let backend = Backend::start()?;
         let dir = std::env::temp_dir().join(format!("gripd-bench-{}-{kind}", std::process::id()));
         drop(fs::remove_dir_all(&dir));
         fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         let mut command = with_death_signal(program);
         let (mut known, mut certificate) = (None, None);
-        if scheme == Scheme::Https {
+        if dress.tls {
             certificate = Some(certificate::write(&dir)?);
         }
         match kind {
@@ -142,6 +172,25 @@ impl Server {
                     command.env("GRIPD_TLS_CERT", dir.join(certificate::FILE));
                     command.env("GRIPD_TLS_KEY", dir.join(certificate::KEY_FILE));
                 }
+                if !dress.logs {
+                    command.env("GRIPD_LOG_ACCESS", "false");
+                }
+            }
+            Kind::Haproxy => {
+                let clients = haproxy::configure(&dir, backend.addr)?;
+                // In the foreground.
+                command.args(["-db", "-f"]).arg(dir.join("haproxy.cfg"));
+                known = Some((clients, clients));
+            }
+            Kind::Nchan => {
+                let clients = nchan::configure(&dir)?;
+                nginx_at(&mut command, &dir);
+                known = Some((clients, clients));
+            }
+            Kind::Nginx => {
+                let clients = nginx::configure(&dir, backend.addr)?;
+                nginx_at(&mut command, &dir);
+                known = Some((clients, clients));
             }
             Kind::Pushpin => {
                 let ports = pushpin::configure(&dir, backend.addr)?;
@@ -166,7 +215,8 @@ impl Server {
             door: match kind {
                 Kind::Floor => Door::Floor,
                 Kind::Gripd => Door::HttpKeepAlive,
-                Kind::Pushpin => Door::HttpClose,
+                Kind::Nchan => Door::Nchan,
+                Kind::Haproxy | Kind::Nginx | Kind::Pushpin => Door::HttpClose,
             },
             certificate,
             child,
@@ -175,9 +225,12 @@ impl Server {
             backend,
         };
         (server.clients, server.control) = server
-            .ready(known, scheme, stop)
+            .ready(known, dress.tls, stop)
             .with_context(|| format!("{kind} did not start; it said:\n{}", server.last_words()))?;
         server.note_members();
+        if kind == Kind::Nchan {
+            publish::open(server.control)?;
+        }
         Ok(server)
     }
 
@@ -188,7 +241,8 @@ impl Server {
 
     /// Requests that its backend has answered so far; none if it has no backend.
     pub fn answered(&self) -> Option<Arc<AtomicUsize>> {
-        (self.door != Door::Floor).then(|| Arc::clone(&self.backend.answered))
+        (!matches!(self.door, Door::Floor | Door::Nchan))
+            .then(|| Arc::clone(&self.backend.answered))
     }
 
     /// The end of its output and of its log files, for error messages.
@@ -211,7 +265,7 @@ impl Server {
     fn ready(
         &mut self,
         known: Option<(SocketAddr, SocketAddr)>,
-        scheme: Scheme,
+        tls: bool,
         stop: &Stop,
     ) -> Result<(SocketAddr, SocketAddr)> {
         let end = Instant::now() + READY_WITHIN;
@@ -226,8 +280,8 @@ impl Server {
                 }
             } else {
                 let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-                let clients = address(&log, "clients", scheme);
-                let control = address(&log, "control", Scheme::Http);
+                let clients = address(&log, "clients", if tls { "https://" } else { "http://" });
+                let control = address(&log, "control", "http://");
                 if let (Some(clients), Some(control)) = (clients, control) {
                     return Ok((clients, control));
                 }
@@ -301,15 +355,21 @@ fn with_death_signal(program: &Path) -> Command {
     command
 }
 
+/// Has nginx look for everything in `dir`.
+fn nginx_at(command: &mut Command, dir: &Path) {
+    command.args(["-e", "stderr", "-p"]).arg(dir);
+    command.arg("-c").arg(dir.join("nginx.conf"));
+}
+
 fn accepts(addr: SocketAddr) -> bool {
     std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).is_ok()
 }
 
-/// The first address of this scheme in the line `WHAT: http://ADDRESS, …` of a log.
-fn address(log: &str, what: &str, scheme: Scheme) -> Option<SocketAddr> {
+/// The first address behind `scheme` in the line `WHAT: http://ADDRESS, …` of a log.
+fn address(log: &str, what: &str, scheme: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once(&format!("{what}: http"))?;
     let line = format!("http{}", rest.split_inclusive('\n').next()?);
-    let (_, rest) = line.split_once(scheme.prefix())?;
+    let (_, rest) = line.split_once(scheme)?;
     let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)));
     // Without anything behind it, the line may not be complete yet.
     rest[..end?].parse().ok()
@@ -322,14 +382,14 @@ mod tests {
     #[test]
     fn addresses_are_found_in_a_log() {
         let log = "INFO x\nINFO clients: http://127.0.0.1:81\u{1b}[0m\ncontrol: http://[::1]:9";
-        let plain = |log: &str, what| address(log, what, Scheme::Http);
+        let plain = |log: &str, what| address(log, what, "http://");
         assert_eq!(plain(log, "clients"), Some("127.0.0.1:81".parse().unwrap()));
         assert_eq!(plain(log, "control"), None);
         let log = format!("{log}\n");
         assert_eq!(plain(&log, "control"), Some("[::1]:9".parse().unwrap()));
-        assert_eq!(address(&log, "clients", Scheme::Https), None);
+        assert_eq!(address(&log, "clients", "https://"), None);
         let log = "clients: http://127.0.0.1:81, https://127.0.0.1:82\ncontrol: http://[::1]:9\n";
-        let address = address(log, "clients", Scheme::Https);
+        let address = address(log, "clients", "https://");
         assert_eq!(address, Some("127.0.0.1:82".parse().unwrap()));
     }
 }

@@ -1,0 +1,60 @@
+//! Debian's nginx with the module nchan, a push server of its own: it holds streams and WebSockets
+//! without a backend and is published to over HTTP, one item in each request.
+//!
+//! It keeps the last item, which every client gets first: that stands for the backend's opening.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+use super::nginx;
+use crate::wire::CHANNEL;
+
+/// Debian's package of the module.
+pub(crate) const PACKAGE: &str = "libnginx-mod-nchan";
+
+/// Where it puts the module.
+pub(crate) const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
+
+/// Writes `nginx.conf` into `dir`; returns the address for clients and publishers.
+///
+/// # Errors
+/// The file cannot be written, no port is free.
+pub(super) fn configure(dir: &Path) -> Result<SocketAddr> {
+    let clients = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let text = format!(
+        "load_module {MODULE};\n{}",
+        nginx::text(dir, CONNECTIONS, &server(clients))
+    );
+    fs::write(dir.join("nginx.conf"), text).context("writing nginx.conf")?;
+    Ok(clients)
+}
+
+fn server(clients: SocketAddr) -> String {
+    format!(
+        "\x20 server {{\n\
+         \x20   listen {clients};\n\
+         \x20   nchan_channel_id {CHANNEL};\n\
+         \x20   nchan_message_buffer_length 1;\n\
+         \x20   nchan_message_timeout 0;\n\
+         \x20   location /events/ {{ nchan_subscriber eventsource; }}\n\
+         \x20   location /socket/ {{ nchan_subscriber websocket; }}\n\
+         \x20   location /publish/ {{ nchan_publisher; }}\n\
+         \x20   location /own/ {{\n\
+         \x20     nchan_subscriber eventsource;\n\
+         \x20     nchan_channel_id own-$arg_channel;\n\
+         \x20   }}\n\
+         \x20   location /publish-own/ {{\n\
+         \x20     nchan_publisher;\n\
+         \x20     nchan_channel_id own-$arg_channel;\n\
+         \x20   }}\n\
+         \x20 }}\n"
+    )
+}
+
+/// Of one worker, should it accept all.
+const CONNECTIONS: usize = 50_000;
