@@ -19,19 +19,24 @@ WebSockets, Debian's nchan, in turn; for requests that are only passed on Debian
 
 benches/run [OPTION]...
 
-  --quick          up to 5,000 clients, one pass; some 2 minutes after building, at most 4
+  --quick          up to 5,000 clients, one pass; some 4 minutes after building, at most 8
   --only NAME      only this server (floor, gripd, pushpin, nchan, nginx, haproxy), these
-                   figures (held, delivery, exchange, proxy) or these clients (streams, long-polls, websockets);
-                   may be given more than once
+                   figures (held, delivery, exchange, channels, slow, proxy) or these clients
+                   (streams, long-polls, websockets, tls, subscriptions); may be given more than
+                   once
   --passes N       passes over all servers (3; with --quick 1)
-  --streams A,B    numbers of streams (1000,5000,15000; with --quick 1000,5000); those up to 5,000
-                   are also the numbers of long-polls and WebSockets
-  --minutes N      stop after so many minutes, with what there is (45; with --quick 4)
+  --streams A,B    numbers of clients (1000,5000,15000; with --quick 1000,5000); those up to 5,000
+                   are also the numbers of channels, of streams over TLS and of
+                   WebSockets of many channels
+  --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
+                   deliveries and 200,000 clients that come and go; with --quick a tenth
+  --minutes N      stop after so many minutes, with what there is (90; with --quick 8)
   --help           this
 
 Environment: GRIPD_BIN, PUSHPIN_BIN, NGINX_BIN and HAPROXY_BIN name other programs; GRIPD_...
 settings reach gripd.
-Results: target/bench/results.md and target/bench/results.json, written after every step.
+Results: target/bench/results.md and target/bench/results.json, written after every step; those
+of --soak: soak.md and soak.json there.
 Exit code: 0 complete, 1 something failed or was interrupted, 2 wrong use.
 ";
 
@@ -50,6 +55,8 @@ pub struct Args {
     pub limit: Duration,
     /// `--quick`.
     pub quick: bool,
+    /// `--soak`: none of the figures, but whether memory stays flat.
+    pub soak: bool,
 }
 
 impl Args {
@@ -60,7 +67,8 @@ impl Args {
     pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut arguments = arguments.collect::<Vec<_>>().into_iter();
         let mut only = Vec::new();
-        let (mut quick, mut passes, mut streams, mut minutes) = (false, None, None, None);
+        let (mut quick, mut soak) = (false, false);
+        let (mut passes, mut streams, mut minutes) = (None, None, None);
         while let Some(argument) = arguments.next() {
             let (name, attached) = match argument.split_once('=') {
                 Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
@@ -75,6 +83,7 @@ impl Args {
             match name.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--quick" => quick = true,
+                "--soak" => soak = true,
                 "--only" => only.extend(value()?.split(',').map(str::to_owned)),
                 "--passes" => passes = Some(number(&name, &value()?, 1, 100)?),
                 "--streams" => streams = Some(sizes(&value()?)?),
@@ -88,6 +97,10 @@ impl Args {
             args.limit = Duration::from_secs(60 * u64::from(minutes));
         }
         args.narrow(&only)?;
+        args.soak = soak;
+        if soak && args.servers.len() == Kind::ALL.len() {
+            args.servers = vec![Kind::Gripd];
+        }
         Ok(Some(args))
     }
 
@@ -104,12 +117,15 @@ impl Args {
             load: Load {
                 sizes: streams.unwrap_or_else(|| default.to_vec()),
                 // A burst is 100 deliveries to each stream: most of the time with Pushpin.
-                burst_up_to: if quick { 1000 } else { usize::MAX },
+                burst_up_to: if quick { 5000 } else { usize::MAX },
                 rounds: if quick { 3 } else { 5 },
+                // Some 20 MB, 200 MB.
+                slow_bursts: if quick { 50 } else { 500 },
                 time: Duration::from_millis(if quick { 500 } else { 2000 }),
             },
-            limit: Duration::from_secs(60 * if quick { 4 } else { 45 }),
+            limit: Duration::from_secs(60 * if quick { 8 } else { 90 }),
             quick,
+            soak: false,
         }
     }
 
@@ -117,14 +133,19 @@ impl Args {
         let (mut servers, mut figures, mut holds) = (Vec::new(), Vec::new(), Vec::new());
         for name in only {
             match name.as_str() {
-                "held" | "delivery" | "exchange" | "proxy" => figures.push(name.as_str()),
-                "streams" | "long-polls" | "websockets" => holds.push(name.as_str()),
+                "held" | "delivery" | "exchange" | "channels" | "slow" | "proxy" => {
+                    figures.push(name.as_str());
+                }
+                "streams" | "long-polls" | "websockets" | "tls" | "subscriptions" => {
+                    holds.push(name.as_str());
+                }
                 other => {
                     let known = Kind::ALL.into_iter().find(|kind| kind.name() == other);
                     servers.push(known.with_context(|| {
                         format!(
                             "--only {other}: allowed are floor, gripd, pushpin, nchan, nginx, \
-                             haproxy, held, delivery, exchange, proxy, streams, long-polls, websockets"
+                             haproxy, held, delivery, exchange, channels, slow, proxy, streams, \
+                             long-polls, websockets, tls, subscriptions"
                         )
                     })?);
                 }
@@ -153,6 +174,8 @@ fn figure(part: Part) -> &'static str {
         Part::Held(_) => "held",
         Part::Delivery(_) => "delivery",
         Part::Exchange(_) => "exchange",
+        Part::Channels => "channels",
+        Part::Slow => "slow",
         Part::Proxy(_) => "proxy",
     }
 }
@@ -160,9 +183,11 @@ fn figure(part: Part) -> &'static str {
 /// What `--only` calls a part by its clients, if it has any that are held.
 fn hold(part: Part) -> Option<&'static str> {
     part.hold().map(|hold| match hold {
-        Hold::Stream => "streams",
+        Hold::Stream | Hold::Own => "streams",
         Hold::LongPoll => "long-polls",
         Hold::WebSocket | Hold::Compressed => "websockets",
+        Hold::Secure => "tls",
+        Hold::Rooms => "subscriptions",
     })
 }
 
@@ -199,8 +224,8 @@ mod tests {
             .unwrap();
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
         assert!(args.quick && args.parts.iter().all(|part| figure(*part) == "held"));
-        assert_eq!((args.parts.len(), args.passes), (3, 1));
-        assert_eq!(args.limit, Duration::from_mins(4));
+        assert_eq!((args.parts.len(), args.passes), (4, 1));
+        assert_eq!(args.limit, Duration::from_mins(8));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
         assert_eq!((args.servers.len(), args.passes), (4, 3));
@@ -232,5 +257,16 @@ mod tests {
             assert!(parsed(text).is_err(), "{text}");
         }
         assert!(parsed("--help").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_soak_is_of_gripd_if_nothing_else_is_said() {
+        let servers = |text| {
+            let args = parsed(text).unwrap().unwrap();
+            assert!(args.soak);
+            args.servers
+        };
+        assert_eq!(servers("--soak --quick"), [Kind::Gripd]);
+        assert_eq!(servers("--soak --only pushpin"), [Kind::Pushpin]);
     }
 }

@@ -8,6 +8,7 @@
 //! requests are answered. Bodies are counted, never chunked: no proxy measured here does that.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     io::{self, Read, Write},
     net::SocketAddr,
@@ -26,8 +27,9 @@ use mio::{
 };
 
 use crate::{
+    channel,
     plain::Want,
-    wire::{self, Hold},
+    wire::{self, CHANNEL, Hold},
 };
 
 mod large;
@@ -108,6 +110,11 @@ struct Room {
     answered: Arc<AtomicUsize>,
 }
 
+/// The channels of a client without a number.
+fn shared() -> [String; 1] {
+    [CHANNEL.to_owned()]
+}
+
 /// What is answered, made once.
 struct Answers {
     stream: Vec<u8>,
@@ -123,9 +130,9 @@ struct Answers {
 impl Answers {
     fn new() -> Self {
         Self {
-            stream: Hold::Stream.backend_answer(),
-            long_poll: Hold::LongPoll.backend_answer(),
-            open: Hold::WebSocket.backend_answer(),
+            stream: Hold::Stream.backend_answer(&shared()),
+            long_poll: Hold::LongPoll.backend_answer(&shared()),
+            open: Hold::WebSocket.backend_answer(&shared()),
             said: wire::said_event(),
             echo: wire::echo_answer(),
             silence: wire::silent_answer(),
@@ -136,18 +143,29 @@ impl Answers {
 
     /// To a whole request. What a client says must have come as it was said; anything else on a
     /// WebSocket is its end.
-    fn to(&self, head: &[u8], body: &[u8]) -> &[u8] {
-        match Hold::of(head) {
-            Some(Hold::Stream) => &self.stream,
+    fn to(&self, head: &[u8], body: &[u8]) -> Cow<'_, [u8]> {
+        let fixed: &[u8] = match Hold::of(head) {
+            Some(Hold::Stream | Hold::Secure) => &self.stream,
             Some(Hold::LongPoll) => &self.long_poll,
-            Some(Hold::WebSocket | Hold::Compressed) if body == b"OPEN\r\n" => &self.open,
-            Some(Hold::WebSocket | Hold::Compressed) if body == self.said => &self.echo,
-            Some(Hold::WebSocket | Hold::Compressed) => &self.silence,
+            Some(hold) if hold.is_numbered() && is_opening(hold, body) => {
+                return Cow::Owned(hold.backend_answer(&channel::of(head)));
+            }
+            Some(Hold::WebSocket | Hold::Compressed) if is_opening(Hold::WebSocket, body) => {
+                &self.open
+            }
+            Some(hold) if hold.is_socket() && body == self.said => &self.echo,
+            Some(Hold::WebSocket | Hold::Compressed | Hold::Rooms) => &self.silence,
             None if Want::of(head) == Some(Want::Page) => &self.page,
             None if Want::of(head) == Some(Want::Download) => &self.download,
-            None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-        }
+            Some(Hold::Own) | None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        };
+        Cow::Borrowed(fixed)
     }
+}
+
+/// Is this the request that begins such a client's hold?
+fn is_opening(hold: Hold, body: &[u8]) -> bool {
+    !hold.is_socket() || body == b"OPEN\r\n"
 }
 
 #[derive(Debug)]
@@ -273,7 +291,7 @@ impl Peer {
                 break;
             }
             let answer = answers.to(&self.buf[..head], &self.buf[head..len]);
-            if !write(&mut self.stream, answer) {
+            if !write(&mut self.stream, &answer) {
                 return false;
             }
             answered.fetch_add(1, Ordering::Relaxed);
@@ -339,7 +357,7 @@ mod tests {
     #[test]
     fn a_request_in_two_pieces_gets_one_answer() {
         let pieces = [&b"GET /events/ HTTP/1.1\r\n"[..], b"Host: a\r\n\r\n"];
-        answered(&pieces, 1, &Hold::Stream.backend_answer());
+        answered(&pieces, 1, &Hold::Stream.backend_answer(&shared()));
     }
 
     #[test]
@@ -371,7 +389,7 @@ mod tests {
             post(b"DISCONNECT\r\n"),
         ];
         let want = [
-            Hold::WebSocket.backend_answer(),
+            Hold::WebSocket.backend_answer(&shared()),
             wire::echo_answer(),
             wire::silent_answer(),
         ];

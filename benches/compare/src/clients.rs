@@ -17,6 +17,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use rustls::ClientConfig;
 use socket2::{Domain, Socket, Type};
 
 use crate::{
@@ -27,8 +28,11 @@ use crate::{
 };
 
 mod client;
+mod heads;
+mod socket;
 
 use client::Client;
+use heads::Heads;
 
 /// Clients that are being opened, ask again, or wait for an answer to what they said, at the same
 /// time.
@@ -56,7 +60,9 @@ pub struct Fleet {
     hold: Hold,
     poll: Poll,
     events: Events,
-    head: Vec<u8>,
+    heads: Heads,
+    /// How clients speak TLS, if they do.
+    tls: Option<Arc<ClientConfig>>,
     buf: Vec<u8>,
     clients: Vec<Client>,
     /// Items each client must have got; more is an error.
@@ -81,22 +87,39 @@ impl Fleet {
     /// # Errors
     /// No `epoll`.
     pub fn new(server: &Server, hold: Hold) -> Result<Self> {
+        let answered = server.answered().filter(|_| hold == Hold::LongPoll);
         Ok(Self {
             server: server.clients,
             hold,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            head: hold.browser_head(),
+            heads: Heads::new(hold),
+            tls: server
+                .certificate
+                .as_ref()
+                .map(socket::trusting)
+                .transpose()?,
             buf: vec![0; 64 * 1024],
             clients: Vec::new(),
             expected: hold.openings(),
             complete: 0,
-            asked: 0,
-            answered: server.answered().filter(|_| hold == Hold::LongPoll),
+            // Those of fleets before this one.
+            asked: (answered.as_ref()).map_or(0, |count| count.load(Ordering::Relaxed)),
+            answered,
             lost: 0,
             ended: Vec::new(),
             resting: Vec::new(),
         })
+    }
+
+    /// The same, but the first client's number is `first`: another fleet has those before.
+    ///
+    /// # Errors
+    /// No `epoll`.
+    pub fn numbered_from(first: usize, server: &Server, hold: Hold) -> Result<Self> {
+        let mut fleet = Self::new(server, hold)?;
+        fleet.heads = fleet.heads.from(first);
+        Ok(fleet)
     }
 
     /// Clients held.
@@ -123,8 +146,9 @@ impl Fleet {
     /// Opens clients until there are `size`, and waits until each has got its opening, or, if they
     /// are long-polls, until the backend has answered for each.
     ///
-    /// A client that was ended is opened again, as browsers do: Pushpin 1.36 now and then ends one
-    /// or all of those just opened when many are set up. More than one in twenty is an error.
+    /// A client that was ended, or answered with an error of the server's, is opened again, as
+    /// browsers do: Pushpin 1.36 now and then does that to one or all of those just opened when many
+    /// are set up. More than one in twenty is an error.
     ///
     /// # Errors
     /// The server refuses clients, loses too many, or nothing comes for 30 s; the run is to stop.
@@ -239,7 +263,7 @@ impl Fleet {
             && let Some(number) = self.resting.pop()
         {
             let client = &mut self.clients[number];
-            client.ask(&self.head)?;
+            client.ask(&self.heads.of(number))?;
             if client.has_asked() {
                 self.asked += 1;
                 self.complete += usize::from(client.is_complete(self.expected));
@@ -273,7 +297,7 @@ impl Fleet {
         for number in std::mem::take(&mut self.ended) {
             self.lost += 1;
             if self.lost > 64.max(size / 20) {
-                bail!("the server ended {} {}", self.lost, self.hold);
+                bail!("the server ended or refused {} {}", self.lost, self.hold);
             }
             // Its request may never have reached the backend.
             self.asked = self.asked.saturating_sub(1);
@@ -298,6 +322,7 @@ impl Fleet {
             .register(&mut socket, Token(number), interest)?;
         // What the others have got before counts as got, so that one number is right for all.
         let got = self.expected - self.hold.openings();
+        let socket = socket::Socket::new(socket, self.tls.as_ref())?;
         Ok(Client::new(socket, self.hold, got))
     }
 
@@ -322,8 +347,10 @@ impl Fleet {
                     .with_context(named)?;
             }
             if event.is_writable() && client.is_asking() {
-                client.ask(&self.head).with_context(named)?;
+                client.ask(&self.heads.of(number)).with_context(named)?;
                 self.asked += usize::from(client.has_asked());
+            } else if event.is_writable() {
+                client.flush().with_context(named)?;
             }
             if !rested && client.rests() {
                 self.resting.push(number);

@@ -19,6 +19,20 @@ pub enum Figure {
     Burst,
     /// CPU time per round trip of a WebSocket, or per cycle of a long-poll.
     Exchange,
+    /// CPU time per publish to a channel of one stream, one after the other.
+    PublishEach,
+    /// The same per item, many of them in one request.
+    PublishBatch,
+    /// CPU time per publish, always to the same channel of one stream.
+    PublishSame,
+    /// CPU time per publish to a channel without subscribers.
+    PublishNobody,
+    /// Memory that the server grows by while one reader does not read, in MB.
+    SlowGrowth,
+    /// CPU time per delivery to the others meanwhile, in bursts of large items.
+    SlowDelivery,
+    /// The same without that reader.
+    SlowWithout,
     /// Publish to the last client's read, the median of a pass.
     LatencyMedian,
     /// The same, the longest of a pass.
@@ -37,6 +51,9 @@ impl Figure {
             Hold::LongPoll => "long_poll_",
             Hold::WebSocket => "websocket_",
             Hold::Compressed => "websocket_deflate_",
+            Hold::Own => "channels_",
+            Hold::Secure => "tls_",
+            Hold::Rooms => "subscriptions_",
         };
         let figure = match self {
             Self::Held => "held_bytes",
@@ -46,6 +63,13 @@ impl Figure {
             Self::DeliveryLarge => "large_delivery_us",
             Self::Burst => "burst_delivery_us",
             Self::Exchange => "exchange_us",
+            Self::PublishEach => "publish_us",
+            Self::PublishBatch => "publish_batch_us",
+            Self::PublishSame => "publish_same_us",
+            Self::PublishNobody => "publish_nobody_us",
+            Self::SlowGrowth => "slow_reader_growth_mb",
+            Self::SlowDelivery => "slow_reader_delivery_us",
+            Self::SlowWithout => "slow_reader_without_us",
             Self::LatencyMedian => "last_client_ms_p50",
             Self::LatencyMax => "last_client_ms_max",
             Self::LatencyBurst => "burst_last_client_ms_p50",
@@ -58,19 +82,26 @@ impl Figure {
     pub fn title(self, hold: Hold) -> String {
         // Browsers offer compression: an idle WebSocket is one that did.
         let one = match hold {
-            Hold::Stream => "stream",
+            Hold::Stream | Hold::Own => "stream",
+            Hold::Secure => "stream over TLS",
             Hold::LongPoll => "long-poll",
             Hold::WebSocket | Hold::Compressed => "WebSocket",
+            Hold::Rooms => "WebSocket of 20 channels",
         };
         let (delivery, note) = match hold {
-            Hold::Stream | Hold::LongPoll => ("delivery", ""),
+            Hold::Stream | Hold::LongPoll | Hold::Own => ("delivery", ""),
+            Hold::Secure => ("delivery over TLS", ""),
             Hold::WebSocket => ("frame", ""),
             Hold::Compressed => ("frame", ", deflate agreed"),
+            Hold::Rooms => ("frame", ", 20 channels each"),
         };
         match self {
             Self::Held if hold.is_socket() => format!("PSS bytes per idle {one}"),
             Self::Held => format!("PSS bytes per held {one}"),
-            Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty{note}"),
+            Self::HeldAfter if hold == Hold::Compressed => {
+                format!("PSS bytes per {one} after traffic, from empty{note}")
+            }
+            Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty"),
             Self::SetUp => format!("CPU µs per set-up of a {one}"),
             Self::Delivery if hold == Hold::Stream => {
                 "CPU µs per delivery, one item at a time".into()
@@ -80,6 +111,21 @@ impl Figure {
             Self::Burst => format!("CPU µs per {delivery}, bursts of 100{note}"),
             Self::Exchange if hold.is_socket() => "CPU µs per WebSocket round trip".into(),
             Self::Exchange => format!("CPU µs per {one} cycle"),
+            Self::PublishEach => {
+                "CPU µs per publish to one subscriber, of so many channels, one POST each".into()
+            }
+            Self::PublishBatch => {
+                "CPU µs per publish to one subscriber, of so many channels, 100 per POST".into()
+            }
+            Self::PublishSame => {
+                "CPU µs per publish to one subscriber, always the same, beside so many".into()
+            }
+            Self::PublishNobody => "CPU µs per publish to nobody, beside so many channels".into(),
+            Self::SlowGrowth => "PSS growth in MB while one reader does not read".into(),
+            Self::SlowDelivery => {
+                "CPU µs per delivery of 4 KiB, bursts of 100, beside that reader".into()
+            }
+            Self::SlowWithout => "CPU µs per delivery of 4 KiB, bursts of 100, without it".into(),
             Self::LatencyMedian => "publish to last client, ms, p50".into(),
             Self::LatencyMax => "publish to last client, ms, max".into(),
             Self::LatencyBurst => "burst of 100 to last client, ms, p50".into(),
@@ -91,7 +137,7 @@ impl Figure {
     /// on. None for memory: the floor keeps next to none, so that a ratio to it says nothing.
     pub fn base(self) -> Option<Kind> {
         match self {
-            Self::Held | Self::HeldAfter => None,
+            Self::Held | Self::HeldAfter | Self::SlowGrowth => None,
             Self::Proxied(figure) => figure.compares().then_some(Kind::Nginx),
             _ => Some(Kind::Floor),
         }
@@ -105,8 +151,17 @@ impl Figure {
             | Self::LatencyBurst
             | Self::LatencyMax
             | Self::LatencyMedian
-            | Self::SetUp => 1,
-            Self::Burst | Self::Delivery | Self::DeliveryLarge => 2,
+            | Self::SetUp
+            | Self::SlowGrowth => 1,
+            Self::Burst
+            | Self::Delivery
+            | Self::DeliveryLarge
+            | Self::PublishBatch
+            | Self::PublishEach
+            | Self::PublishNobody
+            | Self::PublishSame
+            | Self::SlowDelivery
+            | Self::SlowWithout => 2,
             Self::Proxied(figure) => figure.decimals(),
         }
     }

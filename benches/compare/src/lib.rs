@@ -6,12 +6,15 @@
 //! time from the kernel ([`procfs`]). [`pass`] is that list of steps, [`proxying`] the one for
 //! requests that are only passed on; [`plan`] says which passes run and in which order, [`report`]
 //! turns samples into a table. `bin/floor.rs` is the program that everything is compared with.
+//! [`soak`] is a long run that asks whether memory stays flat.
 //!
 //! The load generator is one thread with one `epoll`; the backend is another. Neither is part of
 //! any figure, since only the processes of the server are looked at.
 
 pub mod args;
 pub mod backend;
+pub mod channel;
+pub mod channels;
 pub mod clients;
 pub mod figure;
 pub mod frames;
@@ -26,5 +29,7 @@ pub mod proxying;
 pub mod publish;
 pub mod report;
 pub mod servers;
+pub mod slow;
+pub mod soak;
 pub mod stop;
 pub mod wire;

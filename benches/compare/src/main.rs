@@ -15,6 +15,8 @@ use compare::{
     plan::{self, Estimate, Step},
     prepare::{self, Program},
     report::Report,
+    servers::{Dress, Server},
+    soak::{Amount, Soak},
     stop::{Stop, Stopped},
     wire::{Hold, ITEM_LEN, LARGE_LEN},
 };
@@ -53,6 +55,9 @@ fn run(mut args: Args) -> Result<bool> {
     // Looked at before the builds, which make the machine busy themselves.
     warn_when_busy(&mut notes);
     let programs = programs(&mut args, &root, &mut notes);
+    if args.soak {
+        return soak(&args, &programs, &root);
+    }
     let versions: Vec<_> = programs
         .iter()
         .map(|program| (program.kind.name().to_owned(), program.version.clone()))
@@ -75,6 +80,25 @@ fn run(mut args: Args) -> Result<bool> {
     print!("{}", report.markdown());
     eprintln!("written to {}", results.join("results.md").display());
     Ok(good && complete)
+}
+
+/// Whether memory stays flat, of each server asked for; true when all was done.
+fn soak(args: &Args, programs: &[Program], root: &Path) -> Result<bool> {
+    let stop = Stop::watch(args.limit)?;
+    for program in programs {
+        eprintln!("{} ({})", program.kind, program.version);
+        let mut soak = Soak {
+            stop: &stop,
+            readings: Vec::new(),
+        };
+        let server = Server::start(program.kind, &program.path, Dress::SHIPPED, &stop)?;
+        let outcome = soak.run(&server, Amount::new(args.quick));
+        let version = (program.kind.name().to_owned(), program.version.clone());
+        let machine = machine::describe(root, &[version]);
+        print!("{}", soak.write(&root.join("target/bench"), &machine)?);
+        outcome?;
+    }
+    Ok(!programs.is_empty())
 }
 
 fn warn_when_busy(notes: &mut Vec<String>) {
@@ -169,6 +193,8 @@ fn told(step: Step) -> String {
         Part::Delivery(hold) => format!("delivery to {hold}"),
         Part::Exchange(Hold::LongPoll) => "cycles of long-polls".into(),
         Part::Exchange(_) => "round trips of WebSockets".into(),
+        Part::Slow => "delivery beside a slow reader".into(),
+        Part::Channels => "publishing to many channels".into(),
         Part::Proxy(proxying) => proxying.to_string(),
     };
     format!("pass {}, {}, {part}", step.pass, step.kind)

@@ -21,7 +21,7 @@ use crate::{
     machine::Busy,
     procfs,
     publish::Publisher,
-    servers::{Kind, Server},
+    servers::{Dress, Kind, Server},
     stop::Stop,
     wire::{Hold, ITEM_LEN, Item, LARGE_LEN},
 };
@@ -57,9 +57,9 @@ pub struct Bench<'a> {
 }
 
 /// What some rounds took.
-struct Measured {
+pub(crate) struct Measured {
     /// CPU time of the server in µs, by round.
-    micros: f64,
+    pub(crate) micros: f64,
     /// Each round in ms, rising.
     latency: Vec<f64>,
 }
@@ -70,11 +70,13 @@ impl Bench<'_> {
     /// # Errors
     /// The server fails; the run is to stop. Samples found until then stay.
     pub fn run(&mut self, part: Part) -> Result<()> {
-        let server = Server::start(self.kind, self.program, part.logs(), self.stop)?;
+        let server = Server::start(self.kind, self.program, Dress::of(part), self.stop)?;
         match part {
             Part::Held(hold) => self.hold(&server, hold),
             Part::Delivery(hold) => self.deliver(&server, hold),
             Part::Exchange(hold) => self.exchange(&server, hold),
+            Part::Channels => self.channels(&server),
+            Part::Slow => self.slow(&server),
             Part::Proxy(proxying) => self.proxy(&server, proxying),
         }
         .with_context(|| format!("its last words:\n{}", server.last_words()))
@@ -124,8 +126,7 @@ impl Bench<'_> {
         for &size in self.load.sizes(hold) {
             self.fill(pid, &mut fleet, size)?;
             self.deliver_alone(pid, &mut fleet, &mut publisher, hold)?;
-            let bursts = self.kind.bursts() && size <= self.load.burst_up_to;
-            if bursts && hold != Hold::Compressed {
+            if self.kind.bursts() && self.load.bursts(hold, size) {
                 self.deliver_bursts(pid, &mut fleet, &mut publisher, hold)?;
             }
         }
@@ -140,7 +141,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// One item at a time, on WebSockets large ones too.
+    /// One item at a time, small ones and large ones.
     fn deliver_alone(
         &mut self,
         pid: u32,
@@ -153,7 +154,8 @@ impl Bench<'_> {
             (Figure::Delivery, ITEM_LEN),
             (Figure::DeliveryLarge, LARGE_LEN),
         ] {
-            if figure == Figure::DeliveryLarge && !hold.is_socket() {
+            // More channels make no item larger.
+            if (hold, figure) == (Hold::Rooms, Figure::DeliveryLarge) {
                 continue;
             }
             let (item, stop) = (Item { hold, len }, self.stop);
@@ -164,7 +166,7 @@ impl Bench<'_> {
             let measured = self.rounds(pid, self.load.rounds, round)?;
             let each = measured.micros / fleet.len() as f64;
             self.sample(hold, figure, size.clone(), each);
-            if hold == Hold::Stream
+            if (hold, figure) == (Hold::Stream, Figure::Delivery)
                 && let (Some(longest), middle) = (measured.latency.last(), measured.middle())
             {
                 self.sample(hold, Figure::LatencyMedian, size.clone(), middle);
@@ -213,7 +215,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn fill(&self, pid: u32, fleet: &mut Fleet, size: usize) -> Result<()> {
+    pub(crate) fn fill(&self, pid: u32, fleet: &mut Fleet, size: usize) -> Result<()> {
         fleet.grow(size, self.stop)?;
         procfs::settled(pid, self.stop)?;
         // Again those that ended meanwhile.
@@ -221,17 +223,28 @@ impl Bench<'_> {
     }
 
     /// Rounds for the time of the load, and no fewer than `least`.
-    fn rounds(
+    pub(crate) fn rounds(
         &mut self,
         pid: u32,
         least: u32,
+        round: impl FnMut() -> Result<Duration>,
+    ) -> Result<Measured> {
+        self.rounds_of(pid, least, self.load.time, round)
+    }
+
+    /// Rounds for so long, and no fewer than `least`.
+    pub(crate) fn rounds_of(
+        &mut self,
+        pid: u32,
+        least: u32,
+        time: Duration,
         mut round: impl FnMut() -> Result<Duration>,
     ) -> Result<Measured> {
         let busy = Busy::start(pid);
         let before = procfs::cpu(pid);
         let start = Instant::now();
         let mut latency = Vec::new();
-        while latency.len() < least as usize || start.elapsed() < self.load.time {
+        while latency.len() < least as usize || start.elapsed() < time {
             latency.push(round()?.as_secs_f64() * 1e3);
         }
         self.others.extend(busy.others());
@@ -245,11 +258,11 @@ impl Bench<'_> {
         })
     }
 
-    fn note_lost(&mut self, fleet: &Fleet, hold: Hold) {
+    pub(crate) fn note_lost(&mut self, fleet: &Fleet, hold: Hold) {
         if fleet.lost() > 0 {
             self.notes.push(format!(
-                "pass {}, {}: the server ended {} of {} {hold} while they were set up; they \
-                 were opened again",
+                "pass {}, {}: the server ended or refused {} of {} {hold} while they were set up; \
+                 they were opened again",
                 self.pass,
                 self.kind,
                 fleet.lost(),
@@ -280,7 +293,7 @@ impl Measured {
 }
 
 /// One publish, until the last client has it and the publisher its answer.
-fn publish(
+pub(crate) fn publish(
     fleet: &mut Fleet,
     publisher: &mut Publisher,
     item: Item,
@@ -309,7 +322,7 @@ fn cycle(pid: u32, fleet: &mut Fleet, publisher: &mut Publisher, stop: &Stop) ->
     Ok(took)
 }
 
-fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
+pub(crate) fn timed(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed())

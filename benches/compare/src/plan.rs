@@ -84,6 +84,13 @@ fn model(step: Step, args: &Args) -> Duration {
             let size = load.smallest();
             filled(&[size]) + load.time.as_secs_f64().max(size as f64 * set_up)
         }
+        // Five figures, each after a round that does not count.
+        Part::Slow => {
+            let size = load.smallest();
+            let burst = size as f64 * f64::from(BURST) * delivery;
+            filled(&[size]) + burst * (f64::from(load.slow_bursts) / 10.0 + 3.0)
+        }
+        Part::Channels => filled(load.sizes(Hold::Own)) + 8.0 * load.time.as_secs_f64(),
         Part::Proxy(proxying) => {
             let before = match proxying {
                 Proxying::Beside => filled(&load.sizes),
@@ -98,15 +105,14 @@ fn model(step: Step, args: &Args) -> Duration {
 /// Seconds for the publishes at all sizes, if a delivery takes so many.
 fn deliveries(load: &Load, hold: Hold, delivery: f64) -> f64 {
     let least = load.time.as_secs_f64();
-    let lens = if hold.is_socket() { 2.0 } else { 1.0 };
     let of = |size: &usize| {
         let one = *size as f64 * delivery;
-        let burst = if *size <= load.burst_up_to && hold != Hold::Compressed {
+        let burst = if load.bursts(hold, *size) {
             least.max(one * f64::from(BURST))
         } else {
             0.0
         };
-        lens * least.max(one * f64::from(load.rounds)) + burst
+        2.0 * least.max(one * f64::from(load.rounds)) + burst
     };
     load.sizes(hold).iter().map(of).sum()
 }

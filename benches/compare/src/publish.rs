@@ -5,14 +5,15 @@
 //! answer to the publish.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::wire::Item;
+use crate::{channel, wire::Item};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// More than any server answers to a publish.
@@ -37,6 +38,8 @@ pub struct Publisher {
     door: Door,
     addr: SocketAddr,
     stream: Option<TcpStream>,
+    /// Writes of the floor may fail.
+    forgives: bool,
 }
 
 impl Publisher {
@@ -46,17 +49,58 @@ impl Publisher {
             door,
             addr,
             stream: None,
+            forgives: false,
         }
+    }
+
+    /// From now on there is a client that does not read: the floor's writes to it fail.
+    pub fn forgive(&mut self) {
+        self.forgives = true;
     }
 
     /// What [`Self::send`] sends to publish `item` so many times.
     pub fn request(&self, item: Item, count: u32) -> Vec<u8> {
         match self.door {
-            Door::Floor => floor_command(count, &item.written()),
+            Door::Floor => floor_command(count, &[], &item.written()),
             Door::HttpClose => item.publish_request(count as usize, false),
             Door::HttpKeepAlive => item.publish_request(count as usize, true),
-            Door::Nchan => nchan_request(&item.content()),
+            Door::Nchan => nchan_request(NCHAN_ALL, &item.content()),
         }
+    }
+
+    /// What [`Self::send`] sends to publish `item` once to the channel of each of these clients.
+    pub fn request_to(&self, item: Item, numbers: &[usize]) -> Vec<u8> {
+        let channels: Vec<_> = numbers.iter().copied().map(channel::own).collect();
+        match self.door {
+            Door::Floor => floor_command(1, numbers, &item.written()),
+            Door::HttpClose => item.publish_request_to(&channels, false),
+            Door::HttpKeepAlive => item.publish_request_to(&channels, true),
+            // It takes one item in a request.
+            Door::Nchan => {
+                let number = numbers.first().copied().unwrap_or_default();
+                nchan_request(&channel::target(NCHAN_OWN, number), &item.content())
+            }
+        }
+    }
+
+    /// Makes channels of clients with these numbers, if the server has none before that: nchan's
+    /// clients begin with the last item.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub fn open(&mut self, numbers: impl Iterator<Item = usize>) -> Result<()> {
+        if self.door != Door::Nchan {
+            return Ok(());
+        }
+        for number in numbers {
+            self.connect()?;
+            self.send(&nchan_request(
+                &channel::target(NCHAN_OWN, number),
+                NCHAN_OPENING,
+            ))?;
+            self.finish()?;
+        }
+        Ok(())
     }
 
     /// Makes sure that there is a connection.
@@ -84,6 +128,26 @@ impl Publisher {
         stream.write_all(request).context("publishing")
     }
 
+    /// Waits without sleeping until the answer begins. To wake a sleeper on an idle core costs the
+    /// server that answers up to twice what a publish to one subscriber does, or nothing, as the
+    /// scheduler has it.
+    ///
+    /// # Errors
+    /// It does not come.
+    pub fn watch(&mut self) -> Result<()> {
+        let stream = self.stream.as_ref().context("not connected")?;
+        let end = Instant::now() + PATIENCE;
+        stream.set_nonblocking(true)?;
+        while let Err(error) = stream.peek(&mut [0]) {
+            if error.kind() != io::ErrorKind::WouldBlock || Instant::now() > end {
+                return Err(error).context("watching for the answer to a publish");
+            }
+            thread::yield_now();
+        }
+        stream.set_nonblocking(false)?;
+        Ok(())
+    }
+
     /// Reads the answer.
     ///
     /// # Errors
@@ -97,6 +161,7 @@ impl Publisher {
                 .context("the floor's answer")?;
             match u32::from_be_bytes(failed) {
                 0 => return Ok(()),
+                _ if self.forgives => return Ok(()),
                 failed => bail!("{failed} of the floor's writes did not fit: read faster"),
             }
         }
@@ -113,34 +178,72 @@ impl Publisher {
     }
 }
 
-/// What the floor is told: how often to write, and what, behind its length. Numbers have 4 bytes.
-fn floor_command(count: u32, piece: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-    [&count.to_be_bytes(), &len.to_be_bytes(), piece].concat()
+/// What the floor is told: how often to write, to which clients (their number of numbers, then
+/// these), and what, behind its length. Numbers have 4 bytes.
+fn floor_command(count: u32, to: &[usize], piece: &[u8]) -> Vec<u8> {
+    let four = |number| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
+    let mut out = [count.to_be_bytes(), four(to.len())].concat();
+    out.extend(to.iter().flat_map(|number| four(*number)));
+    out.extend(four(piece.len()));
+    out.extend(piece);
+    out
 }
 
-/// The first command of `bytes`, as [`Publisher::request`] made it for the floor, and its length;
-/// none before it is whole.
-pub fn read_floor_command(bytes: &[u8]) -> Option<(u32, &[u8], usize)> {
-    let (count, rest) = bytes.split_first_chunk()?;
-    let (len, rest) = rest.split_first_chunk()?;
-    let piece = rest.get(..u32::from_be_bytes(*len) as usize)?;
-    Some((u32::from_be_bytes(*count), piece, 8 + piece.len()))
+/// What the floor is told, as [`Publisher::request`] and [`Publisher::request_to`] made it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FloorCommand<'a> {
+    /// How often to write.
+    pub count: u32,
+    /// To whom, in 4 bytes each; to all if this is empty.
+    to: &'a [u8],
+    /// What.
+    pub piece: &'a [u8],
+    /// Bytes of this command.
+    pub len: usize,
+}
+
+impl<'a> FloorCommand<'a> {
+    /// The first command of `bytes`; none before it is whole.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (count, rest) = bytes.split_first_chunk()?;
+        let (many, rest) = rest.split_first_chunk()?;
+        let (to, rest) = rest.split_at_checked(4 * u32::from_be_bytes(*many) as usize)?;
+        let (len, rest) = rest.split_first_chunk()?;
+        let piece = rest.get(..u32::from_be_bytes(*len) as usize)?;
+        Some(Self {
+            count: u32::from_be_bytes(*count),
+            to,
+            piece,
+            len: 12 + to.len() + piece.len(),
+        })
+    }
+
+    /// Numbers of the clients to write to; none: to all.
+    pub fn numbers(&self) -> Option<impl Iterator<Item = usize>> {
+        let number = |four: &[u8; 4]| u32::from_be_bytes(*four) as usize;
+        let (numbers, _) = self.to.as_chunks();
+        (!numbers.is_empty()).then(|| numbers.iter().map(number))
+    }
 }
 
 /// Publishes the item that nchan's first clients begin with.
 pub(crate) fn open(control: SocketAddr) -> Result<()> {
     let mut publisher = Publisher::new(Door::Nchan, control);
     publisher.connect()?;
-    publisher.send(&nchan_request(":$ok"))?;
+    publisher.send(&nchan_request(NCHAN_ALL, NCHAN_OPENING))?;
     publisher.finish()
 }
 
+/// Where nchan is published to for all clients, for one, and what each begins with.
+const NCHAN_ALL: &str = "/publish/";
+const NCHAN_OWN: &str = "/publish-own/";
+const NCHAN_OPENING: &str = ":$ok";
+
 /// Streams get each line as `data` by itself.
-fn nchan_request(content: &str) -> Vec<u8> {
+fn nchan_request(target: &str, content: &str) -> Vec<u8> {
     let content = content.trim_start_matches("data: ").trim_end();
     let len = content.len();
-    format!("POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n{content}")
+    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len}\r\n\r\n{content}")
         .into_bytes()
 }
 
@@ -186,12 +289,18 @@ mod tests {
 
     #[test]
     fn the_floor_reads_what_it_is_told() {
-        let told = floor_command(7, b"piece");
-        for cut in 0..told.len() {
-            assert_eq!(read_floor_command(&told[..cut]), None);
+        for to in [&[][..], &[3], &[0, 4711]] {
+            let told = floor_command(7, to, b"piece");
+            for cut in 0..told.len() {
+                assert_eq!(FloorCommand::read(&told[..cut]), None);
+            }
+            let twice = told.repeat(2);
+            let read = FloorCommand::read(&twice).unwrap();
+            assert_eq!((read.count, read.piece), (7, &b"piece"[..]));
+            assert_eq!(read.len, told.len());
+            let numbers = read.numbers().map(Iterator::collect::<Vec<_>>);
+            assert_eq!(numbers.unwrap_or_default(), to);
         }
-        let twice = told.repeat(2);
-        assert_eq!(read_floor_command(&twice), Some((7, &b"piece"[..], 13)));
     }
 
     #[test]

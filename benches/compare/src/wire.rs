@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::frames;
+use crate::{channel, frames};
 
 /// The byte that stands once in each piece of content of a stream or a long-poll.
 pub const MARK: u8 = b'$';
@@ -19,6 +19,9 @@ pub const CHANNEL: &str = "bench";
 
 /// What the backend's answer holds, and so what each stream begins with.
 pub const OPENING: &[u8] = b":$ok\n\n";
+
+/// Where a client asks for a WebSocket.
+const SOCKET: &str = "/socket/";
 
 /// Bytes of one published item, if it is not a large one.
 pub const ITEM_LEN: usize = 100;
@@ -40,15 +43,24 @@ pub enum Hold {
     WebSocket,
     /// The same that offers `permessage-deflate`, as every browser's does.
     Compressed,
+    /// An event stream of a channel that nobody else subscribes to.
+    Own,
+    /// An event stream over TLS.
+    Secure,
+    /// A WebSocket over HTTP that is subscribed to many channels, one of them with all others.
+    Rooms,
 }
 
 impl Hold {
     /// All, in their order.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 7] = [
         Self::Stream,
         Self::LongPoll,
         Self::WebSocket,
         Self::Compressed,
+        Self::Own,
+        Self::Secure,
+        Self::Rooms,
     ];
 
     /// The hold that the beginning of a request (of a client or a proxy) asks for.
@@ -58,6 +70,12 @@ impl Hold {
             Some(Self::Stream)
         } else if target.starts_with(b"/poll/") {
             Some(Self::LongPoll)
+        } else if target.starts_with(b"/secure/") {
+            Some(Self::Secure)
+        } else if target.starts_with(channel::ROOMS.as_bytes()) {
+            Some(Self::Rooms)
+        } else if target.starts_with(channel::OWN.as_bytes()) {
+            Some(Self::Own)
         } else if !target.starts_with(b"/socket/") {
             None
         } else if memchr::memmem::find(request, b"permessage-deflate").is_some() {
@@ -67,9 +85,14 @@ impl Hold {
         }
     }
 
-    /// True for both kinds of WebSockets.
+    /// True for all kinds of WebSockets.
     pub fn is_socket(self) -> bool {
-        matches!(self, Self::WebSocket | Self::Compressed)
+        matches!(self, Self::WebSocket | Self::Compressed | Self::Rooms)
+    }
+
+    /// Do its clients differ, so that each has a number in its request?
+    pub fn is_numbered(self) -> bool {
+        matches!(self, Self::Own | Self::Rooms)
     }
 
     /// What a client is told before anything is published, counted like items.
@@ -77,13 +100,20 @@ impl Hold {
         u32::from(self != Self::LongPoll)
     }
 
-    /// A request as a browser sends it, some 900 bytes with its cookies.
-    pub fn browser_head(self) -> Vec<u8> {
+    /// A request as a browser sends it, some 900 bytes with its cookies, of client `number`.
+    pub fn browser_head(self, number: usize) -> Vec<u8> {
         let own = match self {
             Self::Stream => fetching("GET", "/events/", "text/event-stream"),
+            Self::Secure => fetching("GET", "/secure/", "text/event-stream"),
             Self::LongPoll => fetching("GET", "/poll/", "application/json, text/plain, */*"),
-            Self::WebSocket => handshake(""),
+            Self::Own => {
+                let target = channel::target(channel::OWN, number);
+                fetching("GET", &target, "text/event-stream")
+            }
+            Self::WebSocket => handshake(SOCKET, ""),
+            Self::Rooms => handshake(&channel::target(channel::ROOMS, number), ""),
             Self::Compressed => handshake(
+                SOCKET,
                 "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n",
             ),
         };
@@ -100,22 +130,23 @@ impl Hold {
         }
     }
 
-    /// The backend's answer: hold this client, subscribed to [`CHANNEL`].
-    pub fn backend_answer(self) -> Vec<u8> {
+    /// The backend's answer: hold this client, subscribed to these channels.
+    pub fn backend_answer(self, channels: &[String]) -> Vec<u8> {
         let hold = |mode, body| {
-            let lines = format!("Grip-Hold: {mode}\r\nGrip-Channel: {CHANNEL}\r\n");
+            let channels = channels.join(", ");
+            let lines = format!("Grip-Hold: {mode}\r\nGrip-Channel: {channels}\r\n");
             answer("text/event-stream", &lines, body)
         };
         match self {
-            Self::Stream => hold("stream", OPENING),
+            Self::Stream | Self::Own | Self::Secure => hold("stream", OPENING),
             Self::LongPoll => hold("response", b"nothing new"),
-            Self::WebSocket | Self::Compressed => {
-                let subscribe = json!({ "type": "subscribe", "channel": CHANNEL });
-                let events = [
-                    b"OPEN\r\n".to_vec(),
-                    event(format!("c:{subscribe}").as_bytes()),
-                    event(b"m:ok"),
-                ];
+            Self::WebSocket | Self::Compressed | Self::Rooms => {
+                let mut events = vec![b"OPEN\r\n".to_vec()];
+                events.extend(channels.iter().map(|channel| {
+                    let subscribe = json!({ "type": "subscribe", "channel": channel });
+                    event(format!("c:{subscribe}").as_bytes())
+                }));
+                events.push(event(b"m:ok"));
                 let grip = "Sec-WebSocket-Extensions: grip\r\n";
                 answer(EVENTS, grip, &events.concat())
             }
@@ -130,14 +161,14 @@ impl Hold {
             frames::ACCEPT
         );
         let (head, opening) = match self {
-            Self::Stream => (
+            Self::Stream | Self::Own | Self::Secure => (
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                  Transfer-Encoding: chunked\r\nConnection: Transfer-Encoding\r\n\r\n"
                     .to_owned(),
                 chunk(OPENING),
             ),
             Self::LongPoll => return Vec::new(),
-            Self::WebSocket => (format!("{upgrade}\r\n"), frames::text(b"ok")),
+            Self::WebSocket | Self::Rooms => (format!("{upgrade}\r\n"), frames::text(b"ok")),
             Self::Compressed => (
                 format!(
                     "{upgrade}Sec-WebSocket-Extensions: permessage-deflate; \
@@ -157,6 +188,9 @@ impl fmt::Display for Hold {
             Self::LongPoll => "long-polls",
             Self::WebSocket => "WebSockets",
             Self::Compressed => "compressing WebSockets",
+            Self::Own => "streams of their own channels",
+            Self::Secure => "streams over TLS",
+            Self::Rooms => "WebSockets of many channels",
         })
     }
 }
@@ -194,9 +228,9 @@ pub(crate) fn fetching(method: &str, path: &str, accept: &str) -> String {
 }
 
 /// Lines of a WebSocket's handshake.
-fn handshake(extensions: &str) -> String {
+fn handshake(path: &str, extensions: &str) -> String {
     format!(
-        "GET /socket/ HTTP/1.1\r\n\
+        "GET {path} HTTP/1.1\r\n\
          Connection: Upgrade\r\n\
          Pragma: no-cache\r\n\
          Upgrade: websocket\r\n\
@@ -222,46 +256,62 @@ impl Item {
     pub fn content(self) -> String {
         let padding = |with: &str| "x".repeat(self.len.saturating_sub(with.len()));
         match self.hold {
-            Hold::Stream => format!("data: {}$\n\n", padding("data: $\n\n")),
+            Hold::Stream | Hold::Own | Hold::Secure => {
+                format!("data: {}$\n\n", padding("data: $\n\n"))
+            }
             // At the end, so that nothing of the answer comes behind it.
             Hold::LongPoll => format!("{}$", padding("$")),
-            Hold::WebSocket | Hold::Compressed => records(self.len),
+            Hold::WebSocket | Hold::Compressed | Hold::Rooms => records(self.len),
         }
     }
 
     /// As publishers write it.
-    fn published(self) -> Value {
+    fn published(self, channel: &str) -> Value {
         let content = self.content();
         let formats = match self.hold {
-            Hold::Stream => json!({ "http-stream": { "content": content } }),
+            Hold::Stream | Hold::Own | Hold::Secure => {
+                json!({ "http-stream": { "content": content } })
+            }
             Hold::LongPoll => json!({ "http-response": { "body": content } }),
-            Hold::WebSocket | Hold::Compressed => json!({ "ws-message": { "content": content } }),
+            Hold::WebSocket | Hold::Compressed | Hold::Rooms => {
+                json!({ "ws-message": { "content": content } })
+            }
         };
-        json!({ "channel": CHANNEL, "formats": formats })
+        json!({ "channel": channel, "formats": formats })
     }
 
     /// The bytes that one client gets, for the floor to write.
     pub fn written(self) -> Vec<u8> {
         let content = self.content().into_bytes();
         match self.hold {
-            Hold::Stream => chunk(&content),
+            Hold::Stream | Hold::Own | Hold::Secure => chunk(&content),
             Hold::LongPoll => answer("text/plain", "", &content),
             Hold::Compressed if self.len >= COMPRESSED_FROM => frames::compressed(&content),
-            Hold::WebSocket | Hold::Compressed => frames::text(&content),
+            Hold::WebSocket | Hold::Compressed | Hold::Rooms => frames::text(&content),
         }
     }
 
     /// A `POST /publish/` of it, `count` times, on a connection that stays or ends.
     pub fn publish_request(self, count: usize, keep_alive: bool) -> Vec<u8> {
-        let body = json!({ "items": vec![self.published(); count] }).to_string();
-        let connection = if keep_alive { "keep-alive" } else { "close" };
-        format!(
-            "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Connection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes()
+        post(&vec![self.published(CHANNEL); count], keep_alive)
     }
+
+    /// The same, once to each of these channels.
+    pub fn publish_request_to(self, channels: &[String], keep_alive: bool) -> Vec<u8> {
+        let items: Vec<_> = channels.iter().map(|name| self.published(name)).collect();
+        post(&items, keep_alive)
+    }
+}
+
+fn post(items: &[Value], keep_alive: bool) -> Vec<u8> {
+    let body = json!({ "items": items }).to_string();
+    let connection = if keep_alive { "keep-alive" } else { "close" };
+    format!(
+        "POST /publish/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Connection: {connection}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// What a client says in a round trip, and the backend or the floor says back.
@@ -334,7 +384,8 @@ mod tests {
 
     #[test]
     fn every_piece_of_content_holds_one_mark() {
-        for hold in [Hold::Stream, Hold::LongPoll] {
+        let channels = [CHANNEL.to_owned()];
+        for hold in [Hold::Stream, Hold::LongPoll, Hold::Own, Hold::Secure] {
             let item = Item {
                 hold,
                 len: ITEM_LEN,
@@ -342,7 +393,7 @@ mod tests {
             assert_eq!(item.content().len(), ITEM_LEN);
             assert_eq!(marks(&item.written()), 1);
             assert_eq!(marks(&item.publish_request(100, true)), 100);
-            assert_eq!(marks(&hold.backend_answer()), hold.openings());
+            assert_eq!(marks(&hold.backend_answer(&channels)), hold.openings());
             assert_eq!(marks(&hold.floor_answer()), hold.openings());
         }
     }
@@ -350,7 +401,7 @@ mod tests {
     #[test]
     fn the_browser_sends_some_nine_hundred_bytes() {
         for hold in Hold::ALL {
-            let head = hold.browser_head();
+            let head = hold.browser_head(4711);
             assert!((850..950).contains(&head.len()), "{hold:?}: {}", head.len());
             assert!(head.ends_with(b"\r\n\r\n"));
             assert_eq!(Hold::of(&head), Some(hold));

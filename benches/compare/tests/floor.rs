@@ -19,8 +19,9 @@ use serde_json::json;
 fn samples(parts: &[Part]) -> Vec<Sample> {
     let load = Load {
         sizes: vec![20, 40],
-        burst_up_to: 20,
+        burst_up_to: 100,
         rounds: 3,
+        slow_bursts: 40,
         time: Duration::ZERO,
     };
     let stop = Stop::watch(Duration::from_mins(2)).unwrap();
@@ -48,22 +49,36 @@ fn every_part_gives_its_figures() {
         let those = (samples.iter()).filter(|one| (one.figure, one.hold) == (figure, hold));
         those.map(|one| one.size.as_str()).collect::<Vec<_>>()
     };
-    for hold in [Hold::Stream, Hold::LongPoll, Hold::Compressed] {
+    for hold in [Hold::Stream, Hold::LongPoll, Hold::Compressed, Hold::Rooms] {
         assert_eq!(sizes(Figure::Held, hold), ["20 to 40"]);
         assert_eq!(sizes(Figure::SetUp, hold), ["20", "40"]);
     }
-    for hold in [Hold::Stream, Hold::WebSocket, Hold::Compressed] {
+    for hold in [Hold::Stream, Hold::WebSocket, Hold::Compressed, Hold::Rooms] {
         assert_eq!(sizes(Figure::HeldAfter, hold), ["40"]);
         assert_eq!(sizes(Figure::Delivery, hold), ["20", "40"]);
     }
-    for hold in [Hold::WebSocket, Hold::Compressed] {
+    for hold in [Hold::Stream, Hold::WebSocket, Hold::Compressed] {
         assert_eq!(sizes(Figure::DeliveryLarge, hold), ["20", "40"]);
     }
-    for hold in [Hold::Stream, Hold::WebSocket] {
-        assert_eq!(sizes(Figure::Burst, hold), ["20"]);
-    }
+    assert_eq!(sizes(Figure::Burst, Hold::Stream), ["20", "40"]);
+    assert_eq!(sizes(Figure::Burst, Hold::WebSocket), ["20"]);
     for hold in [Hold::LongPoll, Hold::WebSocket] {
         assert_eq!(sizes(Figure::Exchange, hold), ["20"]);
+    }
+    assert_eq!(sizes(Figure::PublishSame, Hold::Own), ["1", "40"]);
+    for figure in [
+        Figure::PublishEach,
+        Figure::PublishBatch,
+        Figure::PublishNobody,
+    ] {
+        assert_eq!(sizes(figure, Hold::Own), ["40"]);
+    }
+    for figure in [
+        Figure::SlowGrowth,
+        Figure::SlowDelivery,
+        Figure::SlowWithout,
+    ] {
+        assert_eq!(sizes(figure, Hold::Stream), ["20"]);
     }
     let spent = samples.iter().filter(|one| one.figure.base().is_some());
     assert!(spent.into_iter().all(|one| one.value > 0.0), "{samples:?}");

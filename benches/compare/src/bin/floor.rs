@@ -15,9 +15,9 @@ use std::{
 };
 
 use compare::{
-    frames,
+    channel, frames,
     plain::Want,
-    publish,
+    publish::FloorCommand,
     wire::{self, Hold},
 };
 use mio::{
@@ -46,6 +46,7 @@ fn main() -> io::Result<()> {
         control,
         slots: Vec::new(),
         free: Vec::new(),
+        numbered: Vec::new(),
         publishers: HashMap::new(),
         words: Words {
             openings: Hold::ALL.map(Hold::floor_answer),
@@ -71,6 +72,8 @@ struct Floor {
     control: TcpListener,
     slots: Vec<Option<Subscriber>>,
     free: Vec<usize>,
+    /// Slots of clients that have a number.
+    numbered: Vec<Option<usize>>,
     publishers: HashMap<Token, Publisher>,
     words: Words,
 }
@@ -78,7 +81,7 @@ struct Floor {
 /// What the floor says by itself, made once.
 struct Words {
     /// In the order of [`Hold::ALL`].
-    openings: [Vec<u8>; 4],
+    openings: [Vec<u8>; Hold::ALL.len()],
     echo: Vec<u8>,
     page: Vec<u8>,
 }
@@ -156,9 +159,14 @@ impl Floor {
         let Some(Some(subscriber)) = self.slots.get_mut(slot) else {
             return;
         };
-        if !subscriber.readable(&self.words) {
+        let mut number = None;
+        if !subscriber.readable(&self.words, &mut number) {
             self.slots[slot] = None;
             self.free.push(slot);
+        } else if let Some(number) = number {
+            let len = self.numbered.len().max(number + 1);
+            self.numbered.resize(len, None);
+            self.numbered[number] = Some(slot);
         }
     }
 
@@ -168,10 +176,13 @@ impl Floor {
             return Ok(());
         };
         // One connection stays for all of a run; when it ends, so does the run.
-        while publisher.read() {
-            while let Some((count, piece, len)) = publish::read_floor_command(&publisher.buf) {
-                let failed = self.deliver(count, piece);
+        let mut more = true;
+        while more {
+            more = publisher.read();
+            while let Some(command) = FloorCommand::read(&publisher.buf) {
+                let failed = self.deliver(&command);
                 publisher.stream.write_all(&failed.to_be_bytes())?;
+                let len = command.len;
                 publisher.buf.drain(..len);
             }
         }
@@ -179,35 +190,52 @@ impl Floor {
         Ok(())
     }
 
-    fn deliver(&mut self, count: u32, piece: &[u8]) -> u32 {
+    fn deliver(&mut self, command: &FloorCommand<'_>) -> u32 {
         let mut failed = 0;
-        for _ in 0..count {
-            for subscriber in self.slots.iter_mut().flatten().filter(|one| one.open) {
-                failed += u32::from(!subscriber.deliver(piece));
+        for _ in 0..command.count {
+            if let Some(numbers) = command.numbers() {
+                for number in numbers {
+                    failed += u32::from(!self.deliver_to(number, command.piece));
+                }
+            } else {
+                for subscriber in self.slots.iter_mut().flatten().filter(|one| one.open) {
+                    failed += u32::from(!subscriber.deliver(command.piece));
+                }
             }
         }
         failed
     }
+
+    /// To a number that no client has, nothing is to be written.
+    fn deliver_to(&mut self, number: usize, piece: &[u8]) -> bool {
+        let slot = self.numbered.get(number).copied().flatten();
+        let subscriber = slot.and_then(|slot| self.slots.get_mut(slot)?.as_mut());
+        subscriber.is_none_or(|subscriber| subscriber.deliver(piece))
+    }
 }
 
 impl Publisher {
-    /// Reads once; false when there is nothing now.
+    /// Reads once; false when that was all there is now.
     fn read(&mut self) -> bool {
         let mut buf = [0; 8192];
         let read = self.stream.read(&mut buf).unwrap_or(0);
         self.buf.extend_from_slice(&buf[..read]);
-        read > 0
+        read == buf.len()
     }
 }
 
 impl Subscriber {
-    /// Answers what has come; false when the client is gone.
-    fn readable(&mut self, words: &Words) -> bool {
+    /// Answers what has come, and tells the client's number if it has one; false when the client is
+    /// gone.
+    fn readable(&mut self, words: &Words, number: &mut Option<usize>) -> bool {
         let mut buf = [0; 4096];
         loop {
             match self.stream.read(&mut buf) {
                 Ok(0) => return false,
                 Ok(n) if !self.answer(&buf[..n], words) => return false,
+                Ok(n) if self.hold.is_some_and(Hold::is_numbered) => {
+                    *number = number.or_else(|| channel::number(&buf[..n]));
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -3,8 +3,8 @@
 use std::io::{self, Read, Write};
 
 use anyhow::{Result, bail};
-use mio::net::TcpStream;
 
+use super::socket::Socket;
 use crate::{
     frames::Counter,
     wire::{self, Hold},
@@ -13,7 +13,7 @@ use crate::{
 /// A connection of the [fleet](super::Fleet).
 #[derive(Debug)]
 pub(super) struct Client {
-    socket: TcpStream,
+    socket: Socket,
     hold: Hold,
     /// Items so far, the opening included.
     pub(super) got: u32,
@@ -37,7 +37,7 @@ enum Progress {
 
 impl Client {
     /// One that is being connected, and counts as having got so many items.
-    pub(super) fn new(socket: TcpStream, hold: Hold, got: u32) -> Self {
+    pub(super) fn new(socket: Socket, hold: Hold, got: u32) -> Self {
         Self {
             socket,
             hold,
@@ -65,6 +65,11 @@ impl Client {
     /// Has it got so many items, and does it wait for more?
     pub(super) fn is_complete(&self, items: u32) -> bool {
         self.got == items && self.has_asked()
+    }
+
+    /// Sends what TLS has left to say, as far as the socket takes it.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        Ok(self.socket.flush()?)
     }
 
     /// Sends what is left of its request, or a new one, as far as the socket takes it.
@@ -109,8 +114,10 @@ impl Client {
             match self.socket.read(buf) {
                 Ok(0) => return Ok(false),
                 Ok(n) => {
-                    self.take(&buf[..n])?;
-                    if n < buf.len() && !closed {
+                    if !self.take(&buf[..n])? {
+                        return Ok(false);
+                    }
+                    if n < buf.len() && !closed && self.socket.tells_its_end() {
                         return Ok(true);
                     }
                 }
@@ -123,23 +130,28 @@ impl Client {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+    /// False when the server has answered with an error of its own: as good as ended.
+    fn take(&mut self, bytes: &[u8]) -> Result<bool> {
         let Progress::Asked(head) = &mut self.progress else {
             return match self.progress {
-                Progress::Held => self.count(bytes),
+                Progress::Held => self.count(bytes).map(|()| true),
                 _ => bail!("bytes that nobody asked for"),
             };
         };
         head.extend_from_slice(bytes);
         let Some(end) = memchr::memmem::find(head, b"\r\n\r\n") else {
-            return Ok(());
+            return Ok(true);
         };
+        if head.starts_with(b"HTTP/1.1 5") {
+            return Ok(false);
+        }
         if !self.hold.is_answered_by(&head[..end]) {
             bail!("not held but answered: {}", String::from_utf8_lossy(head));
         }
         let body = head.split_off(end + 4);
         self.progress = Progress::Held;
-        self.count(&body)
+        self.count(&body)?;
+        Ok(true)
     }
 
     fn count(&mut self, bytes: &[u8]) -> Result<()> {

@@ -19,14 +19,18 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::CertificateDer;
 
 use crate::{
     backend::Backend,
+    load::Part,
     procfs,
     publish::{self, Door},
     stop::Stop,
+    wire::Hold,
 };
 
+mod certificate;
 mod haproxy;
 pub(crate) mod nchan;
 mod nginx;
@@ -92,6 +96,31 @@ impl Kind {
     }
 }
 
+/// How gripd is set up for what is measured; other servers always are as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dress {
+    /// Clients speak TLS.
+    pub tls: bool,
+    /// Each request gets a line in the log.
+    pub logs: bool,
+}
+
+impl Dress {
+    /// Plain HTTP, and the log as shipped.
+    pub const SHIPPED: Self = Self {
+        tls: false,
+        logs: true,
+    };
+
+    /// For this part.
+    pub fn of(part: Part) -> Self {
+        Self {
+            tls: part.hold() == Some(Hold::Secure),
+            logs: part.logs(),
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -107,6 +136,8 @@ pub struct Server {
     pub control: SocketAddr,
     /// In which way.
     pub door: Door,
+    /// What clients that speak TLS trust; none if they do not.
+    pub certificate: Option<CertificateDer<'static>>,
     child: Child,
     /// Every process it had, by pid and start time.
     members: Vec<(u32, u64)>,
@@ -116,25 +147,32 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `program` as `kind` and waits until it is ready. Without `logs` gripd does not write a
-    /// line for each request.
+    /// Starts `program` as `kind`, set up like this, and waits until it is ready.
     ///
     /// # Errors
     /// It cannot be started or is not ready in time (its last output is part of the error); the
     /// run is to stop.
-    pub fn start(kind: Kind, program: &Path, logs: bool, stop: &Stop) -> Result<Self> {
+    pub fn start(kind: Kind, program: &Path, dress: Dress, stop: &Stop) -> Result<Self> {
         let backend = Backend::start()?;
         let dir = std::env::temp_dir().join(format!("gripd-bench-{}-{kind}", std::process::id()));
         drop(fs::remove_dir_all(&dir));
         fs::create_dir_all(&dir).with_context(|| format!("creating {}", dir.display()))?;
         let mut command = with_death_signal(program);
-        let mut known = None;
+        let (mut known, mut certificate) = (None, None);
+        if dress.tls {
+            certificate = Some(certificate::write(&dir)?);
+        }
         match kind {
             Kind::Floor => {}
             Kind::Gripd => {
                 command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
-                if !logs {
+                if certificate.is_some() {
+                    command.env("GRIPD_LISTEN_HTTPS", "127.0.0.1:0");
+                    command.env("GRIPD_TLS_CERT", dir.join(certificate::FILE));
+                    command.env("GRIPD_TLS_KEY", dir.join(certificate::KEY_FILE));
+                }
+                if !dress.logs {
                     command.env("GRIPD_LOG_ACCESS", "false");
                 }
             }
@@ -180,13 +218,14 @@ impl Server {
                 Kind::Nchan => Door::Nchan,
                 Kind::Haproxy | Kind::Nginx | Kind::Pushpin => Door::HttpClose,
             },
+            certificate,
             child,
             members: Vec::new(),
             dir,
             backend,
         };
         (server.clients, server.control) = server
-            .ready(known, stop)
+            .ready(known, dress.tls, stop)
             .with_context(|| format!("{kind} did not start; it said:\n{}", server.last_words()))?;
         server.note_members();
         if kind == Kind::Nchan {
@@ -226,6 +265,7 @@ impl Server {
     fn ready(
         &mut self,
         known: Option<(SocketAddr, SocketAddr)>,
+        tls: bool,
         stop: &Stop,
     ) -> Result<(SocketAddr, SocketAddr)> {
         let end = Instant::now() + READY_WITHIN;
@@ -240,9 +280,9 @@ impl Server {
                 }
             } else {
                 let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
-                if let (Some(clients), Some(control)) =
-                    (address(&log, "clients"), address(&log, "control"))
-                {
+                let clients = address(&log, "clients", if tls { "https://" } else { "http://" });
+                let control = address(&log, "control", "http://");
+                if let (Some(clients), Some(control)) = (clients, control) {
                     return Ok((clients, control));
                 }
             }
@@ -325,9 +365,11 @@ fn accepts(addr: SocketAddr) -> bool {
     std::net::TcpStream::connect_timeout(&addr, Duration::from_millis(200)).is_ok()
 }
 
-/// The address of the first `WHAT: http://ADDRESS` of a log.
-fn address(log: &str, what: &str) -> Option<SocketAddr> {
-    let (_, rest) = log.split_once(&format!("{what}: http://"))?;
+/// The first address behind `scheme` in the line `WHAT: http://ADDRESS, …` of a log.
+fn address(log: &str, what: &str, scheme: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once(&format!("{what}: http"))?;
+    let line = format!("http{}", rest.split_inclusive('\n').next()?);
+    let (_, rest) = line.split_once(scheme)?;
     let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)));
     // Without anything behind it, the line may not be complete yet.
     rest[..end?].parse().ok()
@@ -340,12 +382,14 @@ mod tests {
     #[test]
     fn addresses_are_found_in_a_log() {
         let log = "INFO x\nINFO clients: http://127.0.0.1:81\u{1b}[0m\ncontrol: http://[::1]:9";
-        assert_eq!(
-            address(log, "clients"),
-            Some("127.0.0.1:81".parse().unwrap())
-        );
-        assert_eq!(address(log, "control"), None);
+        let plain = |log: &str, what| address(log, what, "http://");
+        assert_eq!(plain(log, "clients"), Some("127.0.0.1:81".parse().unwrap()));
+        assert_eq!(plain(log, "control"), None);
         let log = format!("{log}\n");
-        assert_eq!(address(&log, "control"), Some("[::1]:9".parse().unwrap()));
+        assert_eq!(plain(&log, "control"), Some("[::1]:9".parse().unwrap()));
+        assert_eq!(address(&log, "clients", "https://"), None);
+        let log = "clients: http://127.0.0.1:81, https://127.0.0.1:82\ncontrol: http://[::1]:9\n";
+        let address = address(log, "clients", "https://");
+        assert_eq!(address, Some("127.0.0.1:82".parse().unwrap()));
     }
 }

@@ -44,6 +44,14 @@ fn server(clients: SocketAddr) -> String {
          \x20   location /events/ {{ nchan_subscriber eventsource; }}\n\
          \x20   location /socket/ {{ nchan_subscriber websocket; }}\n\
          \x20   location /publish/ {{ nchan_publisher; }}\n\
+         \x20   location /own/ {{\n\
+         \x20     nchan_subscriber eventsource;\n\
+         \x20     nchan_channel_id own-$arg_channel;\n\
+         \x20   }}\n\
+         \x20   location /publish-own/ {{\n\
+         \x20     nchan_publisher;\n\
+         \x20     nchan_channel_id own-$arg_channel;\n\
+         \x20   }}\n\
          \x20 }}\n"
     )
 }
