@@ -34,11 +34,6 @@ use tokio::{
     task::{LocalSet, spawn_local, yield_now},
 };
 
-/// As in the program.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Streams that hear each item.

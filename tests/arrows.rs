@@ -20,6 +20,7 @@ use tokens::{Token, is_word, tokens};
 
 /// Which rooms each room may name. `cli`, `server`, `lib` and `main` assemble and may name all.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("allocator", &[]),
     ("config", &["grip", "tls"]),
     (
         "control",

@@ -82,10 +82,14 @@ impl Headers {
 
     /// Does the client name event streams among what it accepts?
     pub(super) fn accept_events(&self) -> bool {
-        self.list(ACCEPT).iter().any(|accepted| {
-            let kind = accepted.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("text/event-stream")
-        })
+        let accepts = self.0.iter().filter(|(name, _)| *name == ACCEPT);
+        accepts
+            .flat_map(|(_, value)| tokens(value))
+            .any(|accepted| {
+                let kind = accepted.split(|byte| *byte == b';').next();
+                let kind = kind.unwrap_or_default().trim_ascii();
+                kind.eq_ignore_ascii_case(b"text/event-stream")
+            })
     }
 
     /// Puts an element at the end of a list, whose elements stay as they came, as one header.
@@ -128,13 +132,14 @@ impl Headers {
 
     /// `orig_headers`: doubles the client's headers under a mark, or removes marked ones.
     pub(super) fn mark_originals(&mut self, wanted: bool, need_mark: &[String]) {
+        if !wanted {
+            self.retain(|name| !name.starts_with(MARK));
+            return;
+        }
         let (mut marked, plain): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
             .into_iter()
             .partition(|(name, _)| name.as_str().starts_with(MARK));
         self.0 = plain;
-        if !wanted {
-            return;
-        }
         for (name, value) in &self.0 {
             let skip = need_mark
                 .iter()

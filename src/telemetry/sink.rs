@@ -9,6 +9,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -98,7 +99,9 @@ impl Write for Sink {
         if self.lines.is_empty() {
             return Ok(());
         }
-        self.write_out()
+        let written = self.write_out();
+        gather();
+        written
     }
 }
 
@@ -108,6 +111,12 @@ impl Write for Sink {
 /// It cannot be written.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// A busy server would wake the log's thread for line after line; so it takes many at once.
+#[expect(clippy::disallowed_methods, reason = "the log's own thread, no core's")]
+fn gather() {
+    std::thread::sleep(GATHER);
 }
 
 /// Counts what this writer has no room for.
@@ -143,6 +152,9 @@ fn lost_line(lines: u64, format: LogFormat) -> String {
 
 static CROWDED: OnceLock<ErrorCounter> = OnceLock::new();
 static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// How long the next lines wait for others, when some were just written.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// Bytes that are written together at most.
 const TOGETHER: usize = 64 << 10;

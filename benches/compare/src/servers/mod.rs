@@ -167,6 +167,8 @@ impl Server {
             Kind::Gripd => {
                 command.args(["--route", &format!("* {},over_http", backend.addr)]);
                 command.args(["--port", "127.0.0.1:0", "--control", "127.0.0.1:0"]);
+                // Meant for this program: gripd would warn of a setting that it has not.
+                command.env_remove("GRIPD_BIN");
                 if certificate.is_some() {
                     command.env("GRIPD_LISTEN_HTTPS", "127.0.0.1:0");
                     command.env("GRIPD_TLS_CERT", dir.join(certificate::FILE));
