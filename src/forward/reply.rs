@@ -14,6 +14,7 @@ use super::headers::{is_hop_by_hop, listed, tokens};
 /// # Errors
 /// What is wrong, when its framing cannot be trusted.
 pub(super) fn clean(head: &mut Parts, trailers: bool) -> Result<(), String> {
+    head.version = Version::HTTP_11;
     let length = length(&head.headers)?;
     let chunked = is_chunked(&head.headers)?;
     let bodiless = head.status.is_informational()
@@ -21,6 +22,9 @@ pub(super) fn clean(head: &mut Parts, trailers: bool) -> Result<(), String> {
             head.status,
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         );
+    if !bodiless && is_plain(&head.headers) {
+        return Ok(());
+    }
     let headers = std::mem::take(&mut head.headers);
     let options: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
     let named: Vec<&[u8]> = options.iter().flat_map(tokens).collect();
@@ -47,8 +51,24 @@ pub(super) fn clean(head: &mut Parts, trailers: bool) -> Result<(), String> {
         clean.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     }
     head.headers = clean;
-    head.version = Version::HTTP_11;
     Ok(())
+}
+
+/// Is there nothing in these headers that concerns the connection, trailers or the framing but one
+/// length?
+fn is_plain(headers: &HeaderMap) -> bool {
+    let mut lengths = 0;
+    headers.iter().all(|(name, value)| {
+        if *name == CONTENT_LENGTH {
+            lengths += 1;
+            let is_usual = match value.as_bytes() {
+                [b'0', _, ..] => false,
+                digits => digits.iter().all(u8::is_ascii_digit),
+            };
+            return lengths == 1 && is_usual;
+        }
+        *name != TRAILER && !is_hop_by_hop(name)
+    })
 }
 
 /// The one length that all `Content-Length`s agree on.
@@ -145,6 +165,7 @@ mod tests {
         assert_eq!(garbage(&[gzip]), "Transfer-Encoding is not chunked");
         assert_eq!(ok(200, &[one, one]), "content-length: 5");
         assert_eq!(ok(200, &[("content-length", "5, 5")]), "content-length: 5");
+        assert_eq!(ok(200, &[("content-length", "05")]), "content-length: 5");
         assert_eq!(ok(200, &[one, ("transfer-encoding", "chunked")]), "");
         assert_eq!(ok(204, &[one]), "");
         assert_eq!(ok(304, &[one, ("etag", "x")]), "etag: x");

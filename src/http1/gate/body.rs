@@ -233,7 +233,7 @@ impl BodyScan {
                 limit: TRAILER_COUNT,
             });
         }
-        let field = field::field(text, number).map_err(within)?;
+        let field = field::field(text, number, false).map_err(within)?;
         if NOT_TRAILERS.iter().any(|name| field.is(name)) {
             return Err(Fault::TrailerName(excerpt(field.name)));
         }

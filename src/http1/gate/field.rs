@@ -16,9 +16,10 @@ impl Field<'_> {
     }
 }
 
-/// Reads one line without its CR LF. `number` is what faults call it.
-pub(super) fn field(line: &[u8], number: usize) -> Result<Field<'_>, Fault> {
-    if memchr::memchr(b'\r', line).is_some() {
+/// Reads one line without its CR LF. `number` is what faults call it. `plain`: the text it stands in
+/// [`is_plain`], so that it need not be searched for control characters again.
+pub(super) fn field(line: &[u8], number: usize, plain: bool) -> Result<Field<'_>, Fault> {
+    if !plain && memchr::memchr(b'\r', line).is_some() {
         return Err(Fault::BareCr { line: number });
     }
     if line.first().is_some_and(|b| is_space(*b)) {
@@ -35,7 +36,7 @@ pub(super) fn field(line: &[u8], number: usize) -> Result<Field<'_>, Fault> {
         return Err(Fault::HeaderName { line: number });
     }
     let value = trim(value);
-    if has_control(value) {
+    if !plain && value.iter().any(|b| is_control(*b)) {
         return Err(Fault::HeaderValue(excerpt(name)));
     }
     Ok(Field { name, value })
@@ -70,9 +71,14 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// Looks at every byte, whatever the first are: so it can look at many at once.
-fn has_control(text: &[u8]) -> bool {
-    text.iter().fold(false, |found, b| found | is_control(*b))
+/// Has a text, in which each LF stands behind a CR, no control characters but those of its line ends
+/// and tabs? All bytes are looked at whatever the first are, so that many are at once.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let has_other = text.iter().fold(false, |found, b| {
+        found | (is_control(*b) && *b != b'\r' && *b != b'\n')
+    });
+    let count = |byte| memchr::memchr_iter(byte, text).count();
+    !has_other && count(b'\r') == count(b'\n')
 }
 
 /// Control characters, of which only the tab may stand in a value.

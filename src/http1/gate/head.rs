@@ -90,6 +90,7 @@ fn find_end(text: &[u8], seen: usize, limits: &Limits) -> Result<Option<usize>, 
 
 /// Reads the lines of a complete head, each with its CR LF, without the empty one.
 fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
+    let plain = field::is_plain(text);
     let mut lines = lines(text);
     let first = request_line(lines.next().unwrap_or_default(), limits)?;
     let mut facts = Facts::default();
@@ -99,7 +100,7 @@ fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
                 limit: limits.headers,
             });
         }
-        facts.note(field::field(line, index + 2)?)?;
+        facts.note(field::field(line, index + 2, plain)?)?;
     }
     facts.into_head(first, limits)
 }
