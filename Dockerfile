@@ -5,6 +5,8 @@
 
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /build
+# jemalloc's build needs it.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 COPY . .
 # The caches keep what was downloaded and compiled from one build to the next.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
