@@ -1,5 +1,7 @@
-//! Where memory comes from: jemalloc, beside which others were measured (docs/performance.md).
-//! Elsewhere than on Linux with glibc it is the system's.
+//! Where the program's memory comes from: jemalloc, beside which others were measured
+//! (docs/performance.md). Elsewhere than on Linux with glibc, and of other architectures than these
+//! two, whose pages jemalloc knows, it is the system's. No part of the library: who uses that
+//! chooses for himself.
 
 use tikv_jemallocator::Jemalloc;
 

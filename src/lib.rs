@@ -9,12 +9,9 @@
 //! - `forward` brings one request to a backend through `upstream`.
 //! - `hub` knows who is subscribed to what and delivers.
 //! - [`routes`], `config`, `telemetry` serve the rooms above.
-//! - `allocator` chooses where memory comes from.
 //! - [`grip`], [`http1`], [`websocket`] and [`cross_origin`] are pure: the protocols as values and
 //!   decisions.
 
-#[cfg(all(feature = "server", target_os = "linux", target_env = "gnu"))]
-mod allocator;
 #[cfg(feature = "server")]
 pub mod cli;
 #[cfg(feature = "server")]

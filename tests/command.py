@@ -46,17 +46,19 @@ def run(*argv, cwd=ROOT, env=None, limit=COMMAND_LIMIT):
     last = deque(maxlen=LAST_LINES)
     shower = threading.Thread(target=show, args=(process.stdout, last), daemon=True)
     shower.start()
+    code, why = None, f"took more than {limit} s"
     try:
         code = process.wait(limit)
+        why = f"exit code {code}"
     except subprocess.TimeoutExpired:
-        raise Failed(f"took more than {limit} s: {' '.join(argv[:3])}", last) from None
+        pass
     finally:
         if process.poll() is None:
             end(process)
         # What a command left running may hold the pipe open: it is not waited for.
         shower.join(5)
-    if code:
-        raise Failed(f"exit code {code}: {' '.join(argv[:3])}", last)
+    if code != 0:
+        raise Failed(f"{why}: {' '.join(argv[:3])}", last)
 
 
 def show(output, last):

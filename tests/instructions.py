@@ -4,7 +4,7 @@ is committed: timings cannot be asserted, these can. `benches/instructions.rs` i
     tests/instructions.py            compares with benches/instructions.json
     tests/instructions.py --write    writes that file, after a change that is meant
 
-The counts are of the release build on x86-64 under valgrind, which has the same CPU everywhere.
+The counts are of the release build on x86-64 with AVX2, which libraries look for, under valgrind.
 They are those of gripd's own code and its libraries, not of the kernel.
 """
 

@@ -20,7 +20,8 @@ pub(super) fn decode(
     let mut body = body;
     for coding in codings.iter().rev() {
         let coding = coding.to_ascii_lowercase();
-        let plain = one(&body, &coding, limit).map_err(|error| format!("{coding}: {error}"))?;
+        let plain = one(&body, &coding, limit)
+            .map_err(|error| format!("{}: {error}", coding.escape_debug()))?;
         match plain {
             Some(plain) => body = plain.into(),
             None => return Ok(None),

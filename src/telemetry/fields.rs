@@ -5,10 +5,10 @@ use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::{
-    field::RecordFields,
+    field::{RecordFields, VisitOutput},
     fmt::{
         FormatFields,
-        format::{DefaultFields, Writer},
+        format::{DefaultFields, DefaultVisitor, Writer},
     },
 };
 
@@ -48,17 +48,25 @@ impl Line<'_> {
         }
     }
 
-    /// What stands before a value. A message is a value alone.
+    /// What stands before a value.
     fn key(&mut self, name: &str) -> fmt::Result {
         if !std::mem::take(&mut self.is_empty) {
             self.writer.write_char(' ')?;
         }
-        if name == MESSAGE {
-            return Ok(());
-        }
         self.writer
             .write_str(name.strip_prefix("r#").unwrap_or(name))?;
         self.writer.write_char('=')
+    }
+
+    /// A sentence, which the library frees of what would command a terminal.
+    fn message(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if self.result.is_err() {
+            return;
+        }
+        let is_empty = std::mem::take(&mut self.is_empty);
+        let mut library = DefaultVisitor::new(self.writer.by_ref(), is_empty);
+        library.record_debug(field, value);
+        self.result = library.finish();
     }
 
     fn number(&mut self, field: &Field, mut value: u64, is_negative: bool) {
@@ -82,14 +90,18 @@ impl Line<'_> {
 
 impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == MESSAGE {
+            return self.message(field, value);
+        }
         self.put(field, |writer| write!(writer, "{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == MESSAGE {
+            return self.message(field, &format_args!("{value}"));
+        }
         self.put(field, |writer| {
-            if field.name() == MESSAGE {
-                writer.write_str(value)
-            } else if value.bytes().any(needs_escape) {
+            if value.bytes().any(needs_escape) {
                 write!(writer, "{value:?}")
             } else {
                 writer.write_char('"')?;
@@ -178,6 +190,7 @@ mod tests {
             tracing::info!(yes = true, no = false, half = 0.5, r#type = 1, a.b = "c");
             tracing::info!(debug = ?Some("x"), shown = %"\"x\"", "at {}", 1);
             tracing::info!("\"{}\" \\ \u{e4}", "as it is");
+            tracing::info!(x = "\u{1b}[1m", "\u{1b}[31m\u{9b}{}\u{7}", "\u{8}");
         });
         let bytes = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
         String::from_utf8_lossy(&bytes).into_owned()
@@ -191,7 +204,7 @@ mod tests {
                 written(DefaultFields::new(), ansi),
             ];
             assert_eq!(ours, theirs);
-            assert_eq!(ours.lines().count(), 5);
+            assert_eq!(ours.lines().count(), 6);
         }
     }
 }

@@ -92,7 +92,7 @@ fn find_end(text: &[u8], seen: usize, limits: &Limits) -> Result<Option<usize>, 
 fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
     let plain = field::is_plain(text);
     let mut lines = lines(text);
-    let first = request_line(lines.next().unwrap_or_default(), limits)?;
+    let first = request_line(lines.next().unwrap_or(Ok(b""))?, limits)?;
     let mut facts = Facts::default();
     for (index, line) in lines.enumerate() {
         if index == limits.headers {
@@ -100,18 +100,25 @@ fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
                 limit: limits.headers,
             });
         }
-        facts.note(field::field(line, index + 2, plain)?)?;
+        facts.note(field::field(line?, index + 2, plain)?)?;
     }
     facts.into_head(first, limits)
 }
 
-/// The lines, each without its CR LF; what is behind the last one is a line, too.
-fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The lines, each without its CR LF.
+fn lines(mut text: &[u8]) -> impl Iterator<Item = Result<&[u8], Fault>> {
+    let mut number = 0;
     std::iter::from_fn(move || {
         let len = memchr::memchr(b'\n', text).map_or(text.len(), |end| end + 1);
         let (line, rest) = text.split_at(len);
         text = rest;
-        (len > 0).then(|| line.strip_suffix(LINE_END).unwrap_or(line))
+        number += 1;
+        // The search for the end has seen to it; but what follows relies on it.
+        let line = || {
+            line.strip_suffix(LINE_END)
+                .ok_or(Fault::BareLf { line: number })
+        };
+        (len > 0).then(line)
     })
 }
 
