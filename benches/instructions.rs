@@ -6,11 +6,6 @@
 //! rounds is the cost of a round, without that of the start. What clients and backend cost is in it
 //! too, always the same: a read or a write and a glance at what came.
 
-#[cfg(all(
-    target_os = "linux",
-    target_env = "gnu",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
 #[path = "../src/allocator.rs"]
 mod allocator;
 

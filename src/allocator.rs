@@ -3,6 +3,12 @@
 //! two, whose pages jemalloc knows, it is the system's. No part of the library: who uses that
 //! chooses for himself.
 
+#![cfg(all(
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]

@@ -254,11 +254,7 @@ fn a_certificate_is_chosen_by_the_name_asked_for() {
     let authority = Authority::new();
     let folder = authority.folder().join("certs");
     fs::create_dir(&folder).unwrap();
-    let put = |file: &str, name: &str| {
-        let (cert, key) = authority.issue(name);
-        fs::write(folder.join(format!("{file}.crt")), cert).unwrap();
-        fs::write(folder.join(format!("{file}.key")), key).unwrap();
-    };
+    let put = |file: &str, name: &str| authority.put(&folder, file, name);
     put("b.test", "b.test");
     put("_.w.test", "*.w.test");
     let (gripd, secure) = start(&authority, |c| {

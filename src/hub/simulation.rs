@@ -63,6 +63,15 @@ impl Pipe {
 #[derive(Clone, Debug, Default)]
 pub(super) struct PipeEnd(pub(super) Rc<RefCell<Pipe>>);
 
+impl PipeEnd {
+    /// `keeps`: as of [`Pipe`].
+    fn keeping(keeps: bool) -> Self {
+        let pipe = Self::default();
+        pipe.0.borrow_mut().keeps = keeps;
+        pipe
+    }
+}
+
 struct Client {
     shard: usize,
     slot: u32,
@@ -167,8 +176,7 @@ impl World {
             ..Ask::of(mode, &names)
         };
         let slot = self.shards[shard].subscribe(ask, Duration::from_millis(self.now));
-        let pipe = PipeEnd::default();
-        pipe.0.borrow_mut().keeps = self.below(2) == 0;
+        let pipe = PipeEnd::keeping(self.below(2) == 0);
         self.clients.push(Client {
             shard,
             slot,

@@ -3,7 +3,6 @@
 
 pub mod grammar;
 #[cfg(feature = "server")]
-#[cfg(feature = "server")]
 pub mod table;
 #[cfg(feature = "server")]
 pub mod watch;

@@ -1,5 +1,5 @@
 //! The fields of a line of the log, as text. A line for each request is written with every request:
-//! so this one goes around the formatting machinery where a field is a word or a number.
+//! so this one goes around the formatting machinery where a field is a word.
 
 use std::fmt;
 
@@ -68,24 +68,6 @@ impl Line<'_> {
         library.record_debug(field, value);
         self.result = library.finish();
     }
-
-    fn number(&mut self, field: &Field, mut value: u64, is_negative: bool) {
-        let mut digits = [0; 20];
-        let mut first = digits.len();
-        loop {
-            first -= 1;
-            digits[first] = b'0' + u8::try_from(value % 10).unwrap_or_default();
-            value /= 10;
-            if value == 0 {
-                break;
-            }
-        }
-        let digits = std::str::from_utf8(&digits[first..]).unwrap_or_default();
-        self.put(field, |writer| {
-            writer.write_str(if is_negative { "-" } else { "" })?;
-            writer.write_str(digits)
-        });
-    }
 }
 
 impl Visit for Line<'_> {
@@ -108,20 +90,6 @@ impl Visit for Line<'_> {
                 writer.write_str(value)?;
                 writer.write_char('"')
             }
-        });
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.number(field, value, false);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.number(field, value.unsigned_abs(), value < 0);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |writer| {
-            writer.write_str(if value { "true" } else { "false" })
         });
     }
 }

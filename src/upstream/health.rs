@@ -289,13 +289,13 @@ fn arranged(
     targets
 }
 
-/// Routes whose turns are remembered.
 /// How often the log tells of one target.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// Targets that are known before old ones are forgotten.
 const MOST_TARGETS: usize = 1000;
 
+/// Routes whose turns are remembered.
 const MOST_ROUTES: usize = 100_000;
 
 #[cfg(test)]

@@ -93,11 +93,7 @@ fn v106_who_asks_for_no_name_gets_the_default() {
     let authority = Authority::new();
     let folder = authority.folder().join("certs");
     fs::create_dir(&folder).unwrap();
-    let put = |file: &str, name: &str| {
-        let (cert, key) = authority.issue(name);
-        fs::write(folder.join(format!("{file}.crt")), cert).unwrap();
-        fs::write(folder.join(format!("{file}.key")), key).unwrap();
-    };
+    let put = |file: &str, name: &str| authority.put(&folder, file, name);
     put("a.test", "a.test");
     let gripd = Gripd::start(|c| {
         c.route("* test")

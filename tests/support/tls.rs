@@ -69,6 +69,13 @@ impl Authority {
         (cert.pem(), key.serialize_pem())
     }
 
+    /// Puts a certificate for a name and its key into a folder, as Pushpin names the two.
+    pub(crate) fn put(&self, folder: &Path, file: &str, name: &str) {
+        let (cert, key) = self.issue(name);
+        fs::write(folder.join(format!("{file}.crt")), cert).unwrap();
+        fs::write(folder.join(format!("{file}.key")), key).unwrap();
+    }
+
     /// What a client that trusts it alone needs.
     pub(crate) fn client(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();

@@ -3,8 +3,8 @@
 //! channel beside one or beside many, and to a channel without subscribers.
 //!
 //! The publisher sends the next request when the last is answered, on one connection where the
-//! server keeps it, and does not sleep meanwhile ([`Publisher::watch`]). A round ends when every stream has what was published to it. The floor is told
-//! with each command to whom it is to write.
+//! server keeps it, and does not sleep meanwhile ([`Publisher::watch`]). A round ends when every
+//! stream has what was published to it. The floor is told with each command to whom it is to write.
 
 use anyhow::Result;
 

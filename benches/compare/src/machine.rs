@@ -43,10 +43,15 @@ pub fn load() -> f64 {
         .unwrap_or(0.0)
 }
 
+/// Cores that this program may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// What a reader must know of the machine, the commit and the versions.
 pub fn describe(root: &Path, versions: &[(String, String)]) -> Value {
     let cpu = field("/proc/cpuinfo", "model name", ':');
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let cores = cores();
     let memory = field("/proc/meminfo", "MemTotal", ':');
     let system = field("/etc/os-release", "PRETTY_NAME", '=');
     let kernel = rustix::system::uname()

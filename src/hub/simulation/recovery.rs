@@ -164,8 +164,7 @@ impl World {
             _ => Overflow::Recover,
         };
         let start: Vec<u64> = channels.iter().map(|one| self.truth[*one].known).collect();
-        let pipe = PipeEnd::default();
-        pipe.0.borrow_mut().keeps = self.below(2) == 0;
+        let pipe = PipeEnd::keeping(self.below(2) == 0);
         let mut client = Client {
             shard: self.index(self.shards.len()),
             slot: 0,

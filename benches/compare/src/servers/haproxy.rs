@@ -1,27 +1,25 @@
 //! Debian's HAProxy as a reverse proxy before the backend, and nothing else: as many threads as
 //! cores, connections kept on both sides and shared, no log.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    thread,
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result};
+
+use super::free_address;
+use crate::machine;
 
 /// Writes `haproxy.cfg` into `dir`; returns the clients' address.
 ///
 /// # Errors
 /// The file cannot be written, no port is free.
 pub(super) fn configure(dir: &Path, backend: SocketAddr) -> Result<SocketAddr> {
-    let clients = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let clients = free_address()?;
     fs::write(dir.join("haproxy.cfg"), text(clients, backend)).context("writing haproxy.cfg")?;
     Ok(clients)
 }
 
 fn text(clients: SocketAddr, backend: SocketAddr) -> String {
-    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = machine::cores();
     format!(
         "global\n\
          \x20 nbthread {threads}\n\

@@ -8,7 +8,7 @@
 use std::{
     fmt,
     fs::{self, File},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -361,6 +361,11 @@ fn with_death_signal(program: &Path) -> Command {
 fn nginx_at(command: &mut Command, dir: &Path) {
     command.args(["-e", "stderr", "-p"]).arg(dir);
     command.arg("-c").arg(dir.join("nginx.conf"));
+}
+
+/// An address that nobody has, for servers that take no port 0.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn accepts(addr: SocketAddr) -> bool {

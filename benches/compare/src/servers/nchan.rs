@@ -3,15 +3,11 @@
 //!
 //! It keeps the last item, which every client gets first: that stands for the backend's opening.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::nginx;
+use super::{free_address, nginx};
 use crate::wire::CHANNEL;
 
 /// Debian's package of the module.
@@ -25,7 +21,7 @@ pub(crate) const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 /// # Errors
 /// The file cannot be written, no port is free.
 pub(super) fn configure(dir: &Path) -> Result<SocketAddr> {
-    let clients = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let clients = free_address()?;
     let text = format!(
         "load_module {MODULE};\n{}",
         nginx::text(dir, CONNECTIONS, &server(clients))

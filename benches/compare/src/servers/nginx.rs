@@ -1,21 +1,19 @@
 //! Debian's nginx as a reverse proxy before the backend, and nothing else: as many workers as
 //! cores, connections kept on both sides, no access log. Buffering is as nginx ships it.
 
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    thread,
-};
+use std::{fs, net::SocketAddr, path::Path};
 
 use anyhow::{Context, Result};
+
+use super::free_address;
+use crate::machine;
 
 /// Writes `nginx.conf` into `dir`; returns the clients' address.
 ///
 /// # Errors
 /// The file cannot be written, no port is free.
 pub(super) fn configure(dir: &Path, backend: SocketAddr) -> Result<SocketAddr> {
-    let clients = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let clients = free_address()?;
     let text = text(dir, CONNECTIONS, &server(clients, backend));
     fs::write(dir.join("nginx.conf"), text).context("writing nginx.conf")?;
     Ok(clients)
@@ -24,7 +22,7 @@ pub(super) fn configure(dir: &Path, backend: SocketAddr) -> Result<SocketAddr> {
 /// A configuration with these connections for each worker, and this in its `http`.
 pub(super) fn text(dir: &Path, connections: usize, http: &str) -> String {
     let dir = dir.display();
-    let workers = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let workers = machine::cores();
     // Otherwise root's workers become somebody who may not look into the run's folder.
     let user = if rustix::process::geteuid().is_root() {
         "user root;\n"
