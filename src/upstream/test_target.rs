@@ -158,7 +158,7 @@ mod tests {
     #[tokio::test]
     async fn too_big_a_body_is_refused() {
         let body = http_body_util::Full::new(Bytes::from_static(b"too long"));
-        let upload = Upload::from_body(body, 4);
+        let upload = Upload::new(body, 4);
         let (head, _) = answer("/", None, &HeaderMap::new(), &upload).await;
         assert_eq!(head.status, 400);
     }

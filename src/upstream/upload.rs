@@ -53,6 +53,8 @@ type Source = Pin<Box<dyn Body<Data = Bytes, Error = Box<dyn StdError + Send + S
 struct State {
     /// `None` once it was read to its end.
     source: Option<Source>,
+    /// A piece that came and is not taken yet.
+    ahead: Option<Bytes>,
     /// Copied, not shared: a few small pieces must not hold on to big read buffers.
     kept: Vec<u8>,
     keep: usize,
@@ -72,12 +74,7 @@ struct State {
 
 impl Upload {
     /// The body of a client's request, of which up to `keep` bytes are kept.
-    pub fn new(body: hyper::body::Incoming, keep: usize) -> Self {
-        Self::from_body(body, keep)
-    }
-
-    /// The same for any body.
-    pub fn from_body<B>(body: B, keep: usize) -> Self
+    pub fn new<B>(body: B, keep: usize) -> Self
     where
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
@@ -105,6 +102,7 @@ impl Upload {
         Self {
             state: Rc::new(RefCell::new(State {
                 source,
+                ahead: None,
                 total: kept.len() as u64,
                 kept,
                 keep,
@@ -174,19 +172,16 @@ impl Upload {
     }
 
     /// Takes what has already come, without waiting, so that a short body of unknown length can be
-    /// sent with its length.
+    /// sent with its length. Nothing is taken beyond what is kept.
     pub(crate) async fn prefetch(&self) {
-        let id = self.take_over();
+        self.take_over();
         for _ in 0..PREFETCH_TURNS {
-            let here = poll_fn(|cx| Poll::Ready(self.poll_as(id, cx))).await;
+            let here = poll_fn(|cx| Poll::Ready(self.state.borrow_mut().poll_fitting(cx))).await;
             match here {
-                Poll::Ready(Some(Ok(_))) if !self.overflowed() => {}
-                Poll::Ready(_) => return,
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return,
                 // The connection's own task reads the next piece only once it was asked for.
                 Poll::Pending => tokio::task::yield_now().await,
-            }
-            if self.is_complete() {
-                return;
             }
         }
     }
@@ -271,15 +266,40 @@ impl State {
         if self.source.is_none() {
             return Poll::Ready(self.give_trailers());
         }
-        match ready!(self.poll_source(cx)) {
-            Ok(None) => Poll::Ready(self.give_trailers()),
-            Ok(Some(piece)) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            Err(failure) => {
-                self.source = None;
-                self.failure = Some(failure.clone());
-                Poll::Ready(Some(Err(failure)))
-            }
+        let piece = match ready!(self.poll_source(cx)) {
+            Ok(None) => return Poll::Ready(self.give_trailers()),
+            Ok(Some(piece)) => self.take(&piece).map(|()| piece),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &piece {
+            self.fail(failure);
         }
+        Poll::Ready(Some(piece.map(Frame::data)))
+    }
+
+    /// Takes the next piece if it can be kept; ready with false when there is none, or it cannot.
+    fn poll_fitting(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.failure.is_some() {
+            return Poll::Ready(false);
+        }
+        let taken = match ready!(self.poll_source(cx)) {
+            Ok(None) => return Poll::Ready(false),
+            Ok(Some(piece)) if self.overflowed || self.kept.len() + piece.len() > self.keep => {
+                self.ahead = Some(piece);
+                return Poll::Ready(false);
+            }
+            Ok(Some(piece)) => self.take(&piece),
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = &taken {
+            self.fail(failure);
+        }
+        Poll::Ready(taken.is_ok())
+    }
+
+    fn fail(&mut self, failure: &UploadError) {
+        self.source = None;
+        self.failure = Some(failure.clone());
     }
 
     fn give_trailers(&mut self) -> Option<Result<Frame<Bytes>, UploadError>> {
@@ -292,8 +312,11 @@ impl State {
             .map(|trailers| Ok(Frame::trailers(trailers)))
     }
 
-    /// The next piece of the source; `None` at its end.
+    /// The next piece of the source, to be taken; `None` at its end.
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, UploadError>> {
+        if let Some(piece) = self.ahead.take() {
+            return Poll::Ready(Ok(Some(piece)));
+        }
         loop {
             let Some(source) = &mut self.source else {
                 return Poll::Ready(Ok(None));
@@ -311,7 +334,7 @@ impl State {
             let frame = frame.map_err(|error| UploadError::Gone(error.to_string()))?;
             match frame.into_data() {
                 Ok(piece) if piece.is_empty() => {}
-                Ok(piece) => return Poll::Ready(self.take(&piece).map(|()| Some(piece))),
+                Ok(piece) => return Poll::Ready(Ok(Some(piece))),
                 Err(other) => {
                     self.trailers = other.into_trailers().ok();
                     self.trailers_given = self.trailers.is_none();

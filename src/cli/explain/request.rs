@@ -85,7 +85,7 @@ impl Asked {
     /// A body still to come, if there is one.
     pub(super) fn upload(&self) -> Upload {
         if self.has_body() {
-            Upload::from_body(Full::new(Bytes::from_static(b"x")), 0)
+            Upload::new(Full::new(Bytes::from_static(b"x")), 0)
         } else {
             Upload::of(&Bytes::new())
         }

@@ -32,7 +32,7 @@ fn upload(pieces: &[&'static str], keep: usize) -> (Upload, Rc<Cell<bool>>) {
     let ends = Rc::new(Cell::new(true));
     let left = pieces.iter().copied().collect();
     (
-        Upload::from_body(
+        Upload::new(
             Pieces {
                 left,
                 ends: ends.clone(),
@@ -135,4 +135,15 @@ fn what_is_there_from_the_start_is_complete() {
         (again.kept().unwrap(), again.known_len()),
         (Bytes::from_static(b"ab"), Some(2))
     );
+}
+
+/// Otherwise its beginning would be gone before anybody has asked for it.
+#[tokio::test]
+async fn prefetch_takes_nothing_that_cannot_be_kept() {
+    let (upload, _) = upload(&["abc", "defg", "h"], 4);
+    upload.prefetch().await;
+    assert!(!upload.overflowed());
+    let reader = upload.reader().unwrap();
+    assert_eq!(text(reader).await.unwrap(), "abcdefgh");
+    assert!(upload.overflowed() && upload.reader().is_none());
 }

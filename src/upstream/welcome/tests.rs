@@ -44,7 +44,7 @@ async fn text(body: Body) -> String {
 async fn post(headers: &[(&'static str, &str)], message: &[u8]) -> (u16, String, Option<Item>) {
     let (welcome, seen) = welcome();
     let body = Full::new(Bytes::copy_from_slice(message));
-    let upload = Upload::from_body(body, crate::grip::BODY_LIMIT);
+    let upload = Upload::new(body, crate::grip::BODY_LIMIT);
     let (head, body) = welcome
         .answer(&asked("POST", "/publish", headers), &upload)
         .await;
