@@ -280,7 +280,8 @@ impl Core {
         let (manner, stop) = (Rc::new(manner), self.stop.clone());
         let on_client = move |socket: ClientSocket, remote: Remote, place: OwnedSemaphorePermit| {
             if remote != Remote::Unix
-                && let Err(error) = listen::options::tune_client(&socket, &settings.timeouts)
+                && let Some(fd) = socket.fd()
+                && let Err(error) = listen::options::tune_client(&fd, &settings.timeouts)
             {
                 tracing::debug!(client.addr = %remote, %error, "cannot tune the socket");
             }
@@ -381,7 +382,9 @@ fn rules(grip: &Grip) -> Rules {
 
 /// A held socket keeps little in the kernel. One that cannot be told so works all the same.
 fn tune_held(socket: &ClientSocket) {
-    if let Err(error) = listen::options::tune_held(socket) {
+    if let Some(fd) = socket.fd()
+        && let Err(error) = listen::options::tune_held(&fd)
+    {
         tracing::debug!(%error, "cannot tune a held socket");
     }
 }

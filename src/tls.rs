@@ -148,17 +148,25 @@ impl ResolvesServerCert for Identity {
     }
 }
 
-/// What a listener that serves HTTP/1 with these certificates needs: TLS 1.2 and 1.3, sessions that
-/// may be resumed (by tickets, so that nothing is kept for them).
+/// What a listener with these certificates needs: TLS 1.2 and 1.3, sessions that may be resumed (by
+/// tickets, so that nothing is kept for them). `http2`: it is offered, beside HTTP/1.1.
 ///
 /// # Errors
 /// The library lacks something, which is a fault of how gripd was built.
-pub fn server(certs: impl ResolvesServerCert + 'static) -> Result<ServerConfig, rustls::Error> {
+pub fn server(
+    certs: impl ResolvesServerCert + 'static,
+    http2: bool,
+) -> Result<ServerConfig, rustls::Error> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(certs));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let protocols: &[&[u8]] = if http2 {
+        &[b"h2", b"http/1.1"]
+    } else {
+        &[b"http/1.1"]
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config.ticketer = aws_lc_rs::Ticketer::new()?;
     Ok(config)
 }

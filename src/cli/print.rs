@@ -87,6 +87,7 @@ threads = 3
 [listen]
 http = ["*:81", "127.0.0.1:82"]
 backlog = 7
+http2 = false
 unix = ["unix:c.sock?mode=666"]
 proxy_protocol = ["127.0.0.1:82", "unix:c.sock"]
 [control]
@@ -141,6 +142,7 @@ request_headers = 9
 response_head = 9001
 request_body = "3GiB"
 connections = 1
+streams = 3
 connect_waiters = 2
 connection_buffer = "2KiB"
 publish_buffer = "2GiB"

@@ -8,24 +8,21 @@ mod fault;
 mod find;
 pub mod keys;
 mod level;
+mod listen;
 mod load;
 mod native;
 mod pushpin_conf;
 mod show;
 mod value;
 
-use std::{
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 
 pub use self::{
     control::{Control, UnixSocket},
     fault::{Fault, Severity},
+    listen::{Listen, Proxied, Tls},
     load::{ConfigError, Examined, Flags, Image, Loaded, examine, load},
     show::{Shown, quoted},
     value::{duration, size},
@@ -60,56 +57,6 @@ pub struct Settings {
     pub log: Log,
     /// Ports of their own for metrics.
     pub metrics: Metrics,
-}
-
-/// Where clients connect.
-#[derive(Clone, Debug)]
-pub struct Listen {
-    /// Addresses. Default `0.0.0.0:7999` and `[::]:7999`.
-    pub http: Vec<SocketAddr>,
-    /// Connections the kernel queues before gripd accepts them. Default 4,096.
-    pub backlog: u32,
-    /// True while nobody named an address (a bare port names none): then a machine without IPv6
-    /// is no error.
-    pub http_is_default: bool,
-    /// Addresses that speak TLS. Default: none.
-    pub https: Vec<SocketAddr>,
-    /// As [`Listen::http_is_default`], of `https`.
-    pub https_is_default: bool,
-    /// Sockets in the file system. Default: none.
-    pub unix: Vec<UnixSocket>,
-    /// Those of them all whose connections begin with a header of the PROXY protocol. Default: none.
-    pub proxy_protocol: Proxied,
-}
-
-/// Where proxies in front tell by the PROXY protocol whose connection it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxied {
-    /// Addresses of `listen.http` and `listen.https`.
-    pub addresses: Vec<SocketAddr>,
-    /// Only ports were named.
-    pub only_ports: bool,
-    /// Paths of `listen.unix`.
-    pub unix: Vec<PathBuf>,
-}
-
-/// Certificates for clients.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
-    /// Certificates (PEM, the own first) for every name without one in `certs`. Set together with
-    /// `key`; both are read again when they change.
-    pub cert: Option<PathBuf>,
-    /// The private key (PEM) of the first certificate.
-    pub key: Option<PathBuf>,
-    /// A folder of `NAME.crt` and `NAME.key`, as Pushpin's `runner/certs`.
-    pub certs: Option<PathBuf>,
-}
-
-impl Tls {
-    /// Certificates and key, if they are named.
-    pub fn pair(&self) -> Option<(&Path, &Path)> {
-        self.cert.as_deref().zip(self.key.as_deref())
-    }
 }
 
 /// Where routes come from.
@@ -239,6 +186,8 @@ pub struct Limits {
     pub request_body: u64,
     /// Client connections at once. Default 0: what the open-file limit allows.
     pub connections: usize,
+    /// Requests at once on one HTTP/2 connection, held ones with them. Default 128.
+    pub streams: usize,
     /// Clients that wait for a backend at once (`timeouts.connect_wait`). Default 10,000. More get
     /// their 502 at once.
     pub connect_waiters: usize,
@@ -376,20 +325,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            http: both_families(false, 7999),
-            backlog: 4096,
-            http_is_default: true,
-            https: Vec::new(),
-            https_is_default: false,
-            unix: Vec::new(),
-            proxy_protocol: Proxied::default(),
-        }
-    }
-}
-
 impl Default for Grip {
     fn default() -> Self {
         Self {
@@ -424,6 +359,7 @@ impl Default for Limits {
             response_head: 256 << 10,
             request_body: 0,
             connections: 0,
+            streams: 128,
             connect_waiters: 10_000,
             connection_buffer: 1 << 20,
             publish_buffer: 64 << 20,

@@ -128,7 +128,10 @@ fn tls(settings: &Settings) -> Result<Option<Arc<ServerConfig>>, SecretError> {
     let Some((cert, key)) = settings.control.tls() else {
         return Ok(None);
     };
-    Ok(Some(Arc::new(tls::server(Identity::read(cert, key)?)?)))
+    Ok(Some(Arc::new(tls::server(
+        Identity::read(cert, key)?,
+        false,
+    )?)))
 }
 
 /// Why the control port cannot ask for credentials, or not speak TLS, as the settings want it.

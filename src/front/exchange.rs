@@ -3,23 +3,28 @@
 
 use std::{
     cell::{Cell, RefCell},
+    convert::Infallible,
     future::poll_fn,
     rc::Rc,
     task::Poll,
 };
 
 use bytes::Bytes;
-use hyper::{server::conn::http1, service::service_fn};
+use http::{HeaderValue, Request, Response, header};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 
 use super::{
     Front, Line, Peer, Turn,
+    body::Outgoing,
     gated::{Gated, Signals},
     refusal, service,
     story::{End, Sent, Story},
     tunnel,
 };
 use crate::{
+    forward::Upload,
+    grip::BODY_LIMIT,
     hold::{self, Early, Session},
     http1::gate,
     telemetry::counters::{Count, Family},
@@ -41,7 +46,8 @@ pub(super) struct Desk {
     pub(super) head: Bytes,
     /// The request was held before: it is made again.
     pub(super) paused: RefCell<Option<hold::Paused>>,
-    pub(super) version: gate::Version,
+    /// `None`: HTTP/2.
+    pub(super) version: Option<gate::Version>,
     pub(super) keep_alive: bool,
     /// What the connection becomes, if not just the next request's.
     pub(super) next: RefCell<Option<Next>>,
@@ -65,8 +71,8 @@ pub(super) enum Next {
     Tunnel(tunnel::Tunnel),
 }
 
-/// Where hyper has come to.
-enum Stage {
+/// Where the library has come to.
+pub(super) enum Stage {
     /// Nothing of the exchange is left in it: the connection becomes what comes next.
     Over,
     /// The answer is out, and the connection is not to be used again.
@@ -84,25 +90,13 @@ impl<'f> Exchange<'f> {
         paused: Option<hold::Paused>,
     ) -> Self {
         let raw = line.early.split_to(head.len).freeze();
-        if paused.is_none() {
-            Count::Received.add(1);
-        }
-        let desk = Rc::new(Desk {
-            signals: Rc::default(),
-            peer,
-            head: raw,
-            paused: RefCell::new(paused),
-            version: head.version,
-            keep_alive: head.keep_alive && !front.is_draining(),
-            next: RefCell::new(None),
-            status: Cell::new(None),
-            story: RefCell::new(None),
-        });
+        let keep_alive = head.keep_alive && !front.is_draining();
+        let version = Some(head.version);
         Self {
             front,
             line,
             head: *head,
-            desk,
+            desk: Rc::new(Desk::new(peer, raw, version, keep_alive, paused)),
         }
     }
 
@@ -128,7 +122,7 @@ impl<'f> Exchange<'f> {
         let service = service_fn(|request| {
             let (front, desk) = (Rc::clone(front), Rc::clone(&desk));
             // hyper asks for an `Unpin` future.
-            Box::pin(async move { service::answer(&front, &desk, request).await })
+            Box::pin(async move { desk.answer(&front, request).await })
         });
         let mut connection = http1::Builder::new()
             .preserve_header_case(true)
@@ -148,8 +142,48 @@ impl<'f> Exchange<'f> {
 }
 
 impl Desk {
-    /// Where the exchange is while hyper waits.
-    fn stage(&self) -> Option<Stage> {
+    /// The desk of a request that begins. `paused`: it was held before.
+    pub(super) fn new(
+        peer: Peer,
+        head: Bytes,
+        version: Option<gate::Version>,
+        keep_alive: bool,
+        paused: Option<hold::Paused>,
+    ) -> Self {
+        if paused.is_none() {
+            Count::Received.add(1);
+        }
+        Self {
+            signals: Rc::default(),
+            peer,
+            head,
+            paused: RefCell::new(paused),
+            version,
+            keep_alive,
+            next: RefCell::new(None),
+            status: Cell::new(None),
+            story: RefCell::new(None),
+        }
+    }
+
+    /// Answers a request, for hyper to write.
+    async fn answer(
+        &self,
+        front: &Front,
+        request: Request<Incoming>,
+    ) -> Result<Response<Outgoing>, Infallible> {
+        let request = request.map(|body| Upload::new(body, BODY_LIMIT));
+        let mut response = service::answer(front, self, request).await;
+        if !self.signals.read.get() || front.is_draining() {
+            // The rest of the request is not wanted, so the connection cannot go on.
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+
+    /// Where the exchange is while the library waits.
+    pub(super) fn stage(&self) -> Option<Stage> {
         match *self.next.borrow() {
             Some(Next::Hold(_) | Next::Socket(_)) => Some(Stage::Over),
             Some(Next::HoldLater(_)) | None => self.signals.is_over().then_some(Stage::Over),
@@ -171,7 +205,7 @@ impl Desk {
     }
 
     /// The request is over, in front. A tunnel is told of when it is, too.
-    fn over(&self, stage: &Stage) {
+    pub(super) fn over(&self, stage: &Stage) {
         let end = match (stage, &*self.next.borrow()) {
             (Stage::Broken, _) => End::Broken,
             (_, Some(Next::Hold(_) | Next::HoldLater(_) | Next::Socket(_))) => End::Held,
@@ -216,11 +250,12 @@ impl Desk {
                 early,
                 is_new: false,
             }),
-            Some(Next::Hold(start) | Next::HoldLater(start)) => {
+            Some(Next::Hold(mut start) | Next::HoldLater(mut start)) => {
                 (front.tune_held)(&socket);
                 // A copy, so that nothing of the read buffer is kept while it is held.
                 let early = Early(early.to_vec());
-                Turn::Held(Session::park(start, socket, early))
+                let opening = start.opening();
+                Turn::Held(Session::park(start, socket, opening, early))
             }
             Some(Next::Socket(start)) => {
                 (front.tune_held)(&socket);

@@ -12,6 +12,7 @@ mod body;
 mod dress;
 mod exchange;
 mod gated;
+mod http2;
 mod refusal;
 mod request;
 mod script;
@@ -30,7 +31,7 @@ use crate::{
     config::{Limits, Settings},
     grip::connection::{ConnectionId, ConnectionIds},
     hold::{self, Outcome, Paused, Session},
-    http1::gate,
+    http1::gate::{self, Fault},
     socket::{ClientSocket, Remote},
     telemetry::counters::Family,
 };
@@ -93,6 +94,8 @@ enum Turn {
     Held(Session),
     /// It is parked, and has left HTTP.
     Socket(hold::Parked),
+    /// It speaks HTTP/2.
+    Http2(Line),
     /// It is over.
     Over,
 }
@@ -169,6 +172,12 @@ impl Front {
             match self.answer(line, peer, paused).await {
                 Turn::Next(_) | Turn::Over => {}
                 Turn::Held(session) => drop(spawn_local(self.keep(session, peer, ticket))),
+                Turn::Http2(line) => {
+                    spawn_local(async move {
+                        http2::run(self, line, peer).await;
+                        drop(ticket);
+                    });
+                }
                 Turn::Socket(parked) => {
                     spawn_local(async move {
                         parked.run(&self.context, &peer.remote).await;
@@ -190,14 +199,23 @@ impl Front {
         mut paused: Option<Paused>,
     ) -> Turn {
         // Boxed, each for itself, so that an idle connection has not the size of a busy one.
-        while let Some(head) = Box::pin(self.admit(&mut line, peer.remote)).await {
+        loop {
+            let head = match Box::pin(self.arrival(&mut line)).await {
+                Arrival::Gone => return Turn::Over,
+                Arrival::Fault(fault) => {
+                    self.refused(peer.remote, &fault);
+                    Box::pin(refusal::write(&mut line.socket, &fault)).await;
+                    return Turn::Over;
+                }
+                Arrival::Http2 => return Turn::Http2(line),
+                Arrival::Request(head) => head,
+            };
             let exchange = Exchange::new(self, line, &head, peer, paused.take());
             match Box::pin(exchange.run()).await {
                 Turn::Next(next) => line = next,
                 turn => return turn,
             }
         }
-        Turn::Over
     }
 
     /// Keeps a parked connection, and goes on with it when its hold is over.
@@ -225,18 +243,10 @@ impl Front {
         self.drain.begun.get()
     }
 
-    /// Waits for a request; `None` when none comes, or one that is refused.
-    async fn admit(&self, line: &mut Line, peer: Remote) -> Option<gate::Head> {
-        match self.arrival(line).await {
-            Arrival::Gone => None,
-            Arrival::Fault(fault) => {
-                Family::Requests.add(exchange::class(Some(fault.status())));
-                story::refused(self, peer, &fault);
-                Box::pin(refusal::write(&mut line.socket, &fault)).await;
-                None
-            }
-            Arrival::Request(head) => Some(head),
-        }
+    /// Counts and tells of a request that did not pass the gate.
+    fn refused(&self, peer: Remote, fault: &Fault) {
+        Family::Requests.add(exchange::class(Some(fault.status())));
+        story::refused(self, peer, fault);
     }
 }
 

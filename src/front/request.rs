@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{Front, Line};
+use super::{Front, Line, http2::Preface};
 use crate::http1::gate::{self, Fault};
 
 /// What came on an idle connection.
@@ -23,6 +23,8 @@ pub(super) enum Arrival {
     Request(gate::Head),
     /// A request that is refused.
     Fault(Fault),
+    /// No request yet: it speaks HTTP/2.
+    Http2,
     /// Nothing more: the client has gone, was idle for too long, or the server is stopping.
     Gone,
 }
@@ -36,10 +38,18 @@ impl Front {
         let deadline = Instant::now() + self.settings.timeouts.request_head;
         let mut seen = 0;
         loop {
-            match gate::scan_head_from(&line.early, seen, &self.limits) {
-                Err(fault) => return Arrival::Fault(fault),
-                Ok(Some(head)) => return Arrival::Request(head),
-                Ok(None) => seen = line.early.len(),
+            let preface = match Preface::of(&line.early) {
+                preface if line.is_new && self.settings.listen.http2 => preface,
+                _ => Preface::None,
+            };
+            match preface {
+                Preface::Whole => return Arrival::Http2,
+                Preface::Part => {}
+                Preface::None => match gate::scan_head_from(&line.early, seen, &self.limits) {
+                    Err(fault) => return Arrival::Fault(fault),
+                    Ok(Some(head)) => return Arrival::Request(head),
+                    Ok(None) => seen = line.early.len(),
+                },
             }
             match timeout_at(deadline, read(line)).await {
                 Err(_) => return Arrival::Fault(Fault::HeadTimeout),

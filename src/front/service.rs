@@ -1,14 +1,11 @@
 //! What becomes of one request: it is forwarded, and its answer goes straight through, or is an
 //! instruct and begins a hold.
 
-use std::{convert::Infallible, future::pending, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, request,
-};
-use http_body::Body as _;
-use hyper::{body::Incoming, ext::ReasonPhrase, upgrade::OnUpgrade};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, request};
+use hyper::upgrade::OnUpgrade;
 
 use super::{
     Front,
@@ -33,8 +30,8 @@ use crate::{
 pub(super) async fn answer(
     front: &Front,
     desk: &Desk,
-    request: Request<Incoming>,
-) -> Result<Response<Outgoing>, Infallible> {
+    request: Request<Upload>,
+) -> Response<Outgoing> {
     let mut cross_origin = None;
     let mut response = match respond(front, desk, request, &mut cross_origin).await {
         Ok(response) => response,
@@ -54,13 +51,7 @@ pub(super) async fn answer(
     if let Some(cross_origin) = cross_origin {
         response = dress(response, &cross_origin).await;
     }
-    if !desk.signals.read.get() || front.is_draining() {
-        // The rest of the request is not wanted, so the connection cannot go on.
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
+    response
 }
 
 /// What the client reads. A malformed body is what it is, whatever came of it further on.
@@ -82,10 +73,10 @@ fn refuse(desk: &Desk, failure: &Failure, reconnect: Duration) -> Response<Bytes
 async fn respond(
     front: &Front,
     desk: &Desk,
-    request: Request<Incoming>,
+    request: Request<Upload>,
     cross_origin: &mut Option<Box<CrossOrigin>>,
 ) -> Result<Response<Outgoing>, Failure> {
-    let (head, body) = request.into_parts();
+    let (head, upload) = request.into_parts();
     let is_head = head.method == Method::HEAD;
     let paused = desk.paused.take();
     let client = forward::Client {
@@ -100,12 +91,11 @@ async fn respond(
     let from = story::named(front, &head, &way, &client);
     desk.story
         .replace(Story::begin(front, &head, &way, from, paused.is_some()));
-    let headers = socket_headers(&head, !body.is_end_stream())?;
+    let headers = socket_headers(&head, !upload.is_complete())?;
     cross_origin.clone_from(&way.cross_origin);
     if way.preflight {
         return Ok(preflight(Outgoing::whole(Bytes::new(), &desk.signals)));
     }
-    let upload = Upload::new(body, BODY_LIMIT);
     let asking = forwarder.forward(head, upload.clone(), way, &client);
     let result = asking.await;
     if let Some(story) = &mut *desk.story.borrow_mut() {
@@ -262,7 +252,7 @@ async fn open(
                 None => Outgoing::whole(response.body.clone(), &desk.signals),
                 Some(rest) => Outgoing::prefixed(response.body.clone(), rest, false, &desk.signals),
             };
-            Ok(head(&response).map(|()| body))
+            Ok(hold::head(&response).map(|()| body))
         }
     }
 }
@@ -333,11 +323,11 @@ async fn settle(
     match (begun, rest) {
         (Begun::Answer(response), None) => {
             let body = Outgoing::whole(response.body.clone(), &desk.signals);
-            Ok(head(&response).map(|()| body))
+            Ok(hold::head(&response).map(|()| body))
         }
         (Begun::Answer(response), Some(rest)) => {
             let body = Outgoing::prefixed(first, rest, false, &desk.signals);
-            Ok(head(&response).map(|()| body))
+            Ok(hold::head(&response).map(|()| body))
         }
         (Begun::Held(mut start), None) => {
             desk.status.set(start.status());
@@ -350,8 +340,8 @@ async fn settle(
         }
         (Begun::Held(mut start), Some(rest)) => {
             let response = start
-                .large_head()
-                .map_or_else(|| Response::new(()), |one| head(&one));
+                .response()
+                .map_or_else(|| Response::new(()), |one| hold::head(&one));
             desk.next.replace(Some(Next::HoldLater(start)));
             Ok(response.map(|()| Outgoing::prefixed(first, rest, true, &desk.signals)))
         }
@@ -363,22 +353,6 @@ fn fields(response: &instruct::Response) -> impl Iterator<Item = (&str, &[u8])> 
         .headers
         .iter()
         .map(|header| (&*header.name, &*header.value))
-}
-
-/// A response head for hyper to write.
-fn head(response: &instruct::Response) -> Response<()> {
-    let mut head = Response::new(());
-    *head.status_mut() = StatusCode::from_u16(response.code).unwrap_or(StatusCode::BAD_GATEWAY);
-    if let Ok(reason) = ReasonPhrase::try_from(response.reason.as_bytes()) {
-        head.extensions_mut().insert(reason);
-    }
-    for field in &response.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(field.value.clone())) {
-            head.headers_mut().append(name, value);
-        }
-    }
-    head
 }
 
 /// Status of the answer to a WebSocket that is taken.

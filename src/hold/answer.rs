@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use hyper::ext::ReasonPhrase;
 
 use super::{date::http_date, random};
 use crate::{
@@ -32,7 +34,7 @@ pub(super) fn opening(response: &Response, framing: Framing, keep_alive: bool) -
     } else {
         Connection::Close
     };
-    head(response, version, head_framing, connection, &mut out);
+    write_head(response, version, head_framing, connection, &mut out);
     if framing.is_bare() {
         out.extend_from_slice(&response.body);
     } else {
@@ -50,13 +52,45 @@ pub(super) fn whole(response: &Response, version: Version, keep_alive: bool) -> 
         Connection::Close
     };
     if matches!(response.code, 204 | 304) {
-        head(response, version, HeadFraming::NoBody, connection, &mut out);
+        write_head(response, version, HeadFraming::NoBody, connection, &mut out);
         return out;
     }
     let length = HeadFraming::Length(response.body.len() as u64);
-    head(response, version, length, connection, &mut out);
+    write_head(response, version, length, connection, &mut out);
     out.extend_from_slice(&response.body);
     out
+}
+
+/// A response's head, for a library to write: hyper, or HTTP/2's. What cannot be sent is left out.
+pub fn head(response: &Response) -> http::Response<()> {
+    let mut head = http::Response::new(());
+    *head.status_mut() = StatusCode::from_u16(response.code).unwrap_or(StatusCode::BAD_GATEWAY);
+    if let Ok(reason) = ReasonPhrase::try_from(response.reason.as_bytes()) {
+        head.extensions_mut().insert(reason);
+    }
+    for field in &response.headers {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(field.value.clone())) {
+            head.headers_mut().append(name, value);
+        }
+    }
+    head
+}
+
+/// Adds what the library leaves to us over HTTP/2: the date, and the body's length where it is
+/// known and none is told.
+pub fn complete(head: &mut http::Response<()>, length: Option<u64>) {
+    let headers = head.headers_mut();
+    if !headers.contains_key(header::DATE)
+        && let Ok(date) = HeaderValue::from_str(&http_date())
+    {
+        headers.insert(header::DATE, date);
+    }
+    if let Some(length) = length
+        && !headers.contains_key(header::CONTENT_LENGTH)
+    {
+        headers.insert(header::CONTENT_LENGTH, length.into());
+    }
 }
 
 /// A long-poll's answer: the item's code, reason and body, or what filters made of that; the
@@ -123,7 +157,7 @@ pub fn retry_after(reconnect: Duration) -> Option<u64> {
     (!reconnect.is_zero()).then_some(seconds.max(1))
 }
 
-fn head(
+fn write_head(
     response: &Response,
     version: Version,
     framing: HeadFraming,

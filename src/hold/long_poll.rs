@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use tokio::io::AsyncWriteExt;
 
 use super::{
@@ -24,7 +25,7 @@ use crate::{
     grip::{format::ResponseFormat, instruct::Response},
     http1::gate::Version,
     hub::{Event, Prepared},
-    socket::ClientSocket,
+    socket::{ClientSocket, Stream},
     telemetry::limit::Every,
 };
 
@@ -32,7 +33,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct LongPoll {
     pub(super) response: Response,
-    pub(super) version: Version,
+    /// `None`: HTTP/2.
+    pub(super) version: Option<Version>,
     pub(super) keep_alive: bool,
     pub(super) debug: bool,
     pub(super) terms: Terms,
@@ -101,24 +103,45 @@ impl LongPoll {
         })
     }
 
-    /// The answer as it is written.
-    pub(super) fn encode(&self, response: &Response) -> Vec<u8> {
-        answer::whole(response, self.version, self.keep_alive)
-    }
-
-    /// Writes the answer, and says what becomes of the connection.
+    /// Writes the answer; says what becomes of the connection, and how many bytes the answer has.
     pub(super) async fn finish(
         &self,
-        answer: &[u8],
+        response: &Response,
         mut socket: ClientSocket,
         Early(early): Early,
-    ) -> Outcome {
-        match write_all(&mut socket, answer, STALLED).await {
+    ) -> (Outcome, usize) {
+        let answer = match &socket {
+            ClientSocket::Stream(stream) => begin(stream, response),
+            _ => Ok(self.encode(response).into()),
+        };
+        let Ok(answer) = answer else {
+            return (Outcome::Over, 0);
+        };
+        let outcome = match write_all(&mut socket, &answer, STALLED).await {
             Ok(()) if self.keep_alive => Outcome::Next(socket, early),
             Ok(()) => close(socket).await,
             Err(_) => Outcome::Over,
-        }
+        };
+        (outcome, answer.len())
     }
+
+    fn encode(&self, response: &Response) -> Vec<u8> {
+        let version = self.version.unwrap_or(Version::Http11);
+        answer::whole(response, version, self.keep_alive)
+    }
+}
+
+/// Sends an answer's head over HTTP/2; returns the body.
+fn begin(stream: &Stream, response: &Response) -> io::Result<Bytes> {
+    let mut head = answer::head(response);
+    let (body, length) = match response.code {
+        204 | 304 => (Bytes::new(), None),
+        _ => (response.body.clone(), Some(response.body.len() as u64)),
+    };
+    head.headers_mut().remove(CONTENT_LENGTH);
+    answer::complete(&mut head, length);
+    stream.begin(head, body.is_empty())?;
+    Ok(body)
 }
 
 /// Writes everything; an error when the peer takes nothing for `stalled`.

@@ -29,11 +29,12 @@ mod terms;
 mod websocket;
 
 pub use self::{
-    answer::retry_after,
+    answer::{complete, head, retry_after},
     date::http_date,
     early::Early,
     gone::Teller,
     notice::Notices,
+    request::parts,
     session::{Outcome, Paused, Retry, Session},
     start::{Begun, Client, Context, Start, begin},
     websocket::{Knocked, Parked, Start as SocketStart, join, knock},

@@ -35,7 +35,7 @@ pub(super) fn kept(head: &[u8], body: &[u8]) -> Vec<u8> {
 }
 
 /// A head that has passed the gate, parsed again.
-pub(super) fn parts(head: &[u8]) -> Option<request::Parts> {
+pub fn parts(head: &[u8]) -> Option<request::Parts> {
     let mut lines = lines(head);
     let first = std::str::from_utf8(lines.next()?).ok()?;
     let mut words = first.split(' ');

@@ -192,10 +192,9 @@ impl Ending {
 }
 
 impl Session {
-    /// Parks a request: its socket goes to the shard, and the opening of a stream with it.
-    pub fn park(mut start: Start, socket: ClientSocket, early: Early) -> Self {
-        let opening = start.opening();
-        start.held.open(socket, opening);
+    /// Parks a request: its socket goes to the shard, and with it what goes out before all else.
+    pub fn park(start: Start, socket: ClientSocket, first: Option<Bytes>, early: Early) -> Self {
+        start.held.open(socket, first);
         Self {
             held: start.held,
             ending: start.ending,
@@ -363,10 +362,10 @@ async fn last(
             Some((status, response)) => {
                 // While gripd stops, the next request is for somebody else.
                 poll.keep_alive &= !context.holder.is_draining();
-                let answer = poll.encode(&response);
                 end.status = Some(status);
-                end.bytes += answer.len() as u64;
-                poll.finish(&answer, socket, early).await
+                let (outcome, bytes) = poll.finish(&response, socket, early).await;
+                end.bytes += bytes as u64;
+                outcome
             }
             None => Outcome::Over,
         },

@@ -55,8 +55,8 @@ pub struct Context {
     reason = "independent facts of one request"
 )]
 pub struct Client<'a> {
-    /// The request's version: decides the framing.
-    pub version: Version,
+    /// The request's version, which decides the framing; `None`: HTTP/2, which frames by itself.
+    pub version: Option<Version>,
     /// The client may send another request when this one is over.
     pub keep_alive: bool,
     /// The request was a `HEAD`: it is never held.
@@ -101,7 +101,7 @@ pub struct Start {
     pub(super) ending: Ending,
     pub(super) told: Option<Told>,
     /// A stream's response; its body is what is sent first.
-    pub response: Option<Response>,
+    response: Option<Response>,
     framing: Framing,
     keep_alive: bool,
 }
@@ -242,7 +242,7 @@ fn hold(
 }
 
 fn framing(client: &Client<'_>) -> Framing {
-    let chunked = client.version == Version::Http11;
+    let chunked = client.version == Some(Version::Http11);
     match client.cross_origin.and_then(CrossOrigin::call) {
         Some(call) => Framing::Script {
             mode: call.mode(),
@@ -291,16 +291,16 @@ impl Start {
         self.response = response.map(|one| dress::opening(sse(one), cross_origin));
     }
 
-    /// A stream's head and first body piece, as they go out before anything else; `None` for a
-    /// long-poll, which says nothing until it is answered.
-    pub(super) fn opening(&mut self) -> Option<Bytes> {
+    /// A stream's head and first body piece, as they go out over HTTP/1 before anything else; `None`
+    /// for a long-poll, which says nothing until it is answered, and where front has written the head.
+    pub fn opening(&mut self) -> Option<Bytes> {
         let response = sse(self.response.take()?);
         Some(answer::opening(&response, self.framing, self.keep_alive))
     }
 
-    /// The head of a stream whose body is too large to be kept: front writes it and streams the
-    /// body before the connection is parked.
-    pub fn large_head(&mut self) -> Option<Response> {
+    /// A stream's response, for front to write: over HTTP/2, and where the body is too large to be
+    /// kept and streamed before the connection is parked. `None` for a long-poll.
+    pub fn response(&mut self) -> Option<Response> {
         self.response.take().map(sse)
     }
 }

@@ -260,7 +260,7 @@ fn tls(
     let other = other.map(|(cert, key)| Identity::read(cert, key));
     let port = address.map_or(0, |address| address.port());
     let folder = Folder::new(settings.tls.certs.as_deref(), port, other.transpose()?);
-    Ok(Some(Arc::new(tls::server(folder)?)))
+    Ok(Some(Arc::new(tls::server(folder, settings.listen.http2)?)))
 }
 
 /// A wildcard is no place to go to: `localhost` is, and stands for both families.

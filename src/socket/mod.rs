@@ -1,10 +1,11 @@
-//! A client's connection as bytes: TCP or a socket in the file system, plain or TLS, and who is at
-//! its end. Everything above (`front`, `hold`, `hub`) is the same for all of them.
+//! A client's connection as bytes: TCP or a socket in the file system, plain or TLS, or one stream of
+//! an HTTP/2 connection; and who is at its end. Everything above (`front`, `hold`, `hub`) is the same for all of them.
 //!
 //! A busy connection is used as [`AsyncRead`] and [`AsyncWrite`], a parked one without waiting:
 //! [`ClientSocket::try_read`], [`ClientSocket::try_write`]. Both ways may be mixed.
 
 mod listener;
+mod stream;
 mod tls;
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, BorrowedFd},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -22,6 +23,7 @@ use tokio::{
 };
 
 pub use listener::{Bound, Listener};
+pub use stream::Stream;
 pub use tls::Tls;
 
 /// A client's connection. What few have is boxed, so that the others have not its size.
@@ -35,6 +37,9 @@ pub enum ClientSocket {
     Proxied(Box<Proxied>),
     /// Encrypted.
     Tls(Box<Tls>),
+    /// One request of an HTTP/2 connection: nothing is read by it, and its answer has a head of its
+    /// own ([`Stream::begin`]).
+    Stream(Box<Stream>),
 }
 
 /// A connection that a proxy has handed on.
@@ -85,6 +90,7 @@ impl ClientSocket {
             Self::Unix(stream) => stream.try_write(bytes),
             Self::Proxied(proxied) => proxied.socket.try_write(bytes),
             Self::Tls(tls) => tls.try_write(&[IoSlice::new(bytes)]),
+            Self::Stream(stream) => stream.try_write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -98,6 +104,7 @@ impl ClientSocket {
             Self::Unix(stream) => stream.try_write_vectored(pieces),
             Self::Proxied(proxied) => proxied.socket.try_write_vectored(pieces),
             Self::Tls(tls) => tls.try_write(pieces),
+            Self::Stream(stream) => stream.try_write(pieces),
         }
     }
 
@@ -107,7 +114,7 @@ impl ClientSocket {
     /// `WouldBlock` while some of it is left; anything else: the connection is broken.
     pub fn try_flush(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => Ok(()),
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) | Self::Stream(_) => Ok(()),
             Self::Tls(tls) => tls.try_flush(),
         }
     }
@@ -115,7 +122,7 @@ impl ClientSocket {
     /// Bytes that were brought out so far of those that were kept here.
     pub fn flushed(&self) -> u64 {
         match self {
-            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => 0,
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) | Self::Stream(_) => 0,
             Self::Tls(tls) => tls.flushed(),
         }
     }
@@ -130,6 +137,7 @@ impl ClientSocket {
             Self::Unix(stream) => stream.try_read(into),
             Self::Proxied(proxied) => proxied.socket.try_read(into),
             Self::Tls(tls) => tls.try_read(into),
+            Self::Stream(stream) => stream.try_read(),
         }
     }
 
@@ -143,6 +151,7 @@ impl ClientSocket {
             Self::Unix(stream) => stream.poll_write_ready(context),
             Self::Proxied(proxied) => proxied.socket.poll_write_ready(context),
             Self::Tls(tls) => tls.poll_write_ready(context),
+            Self::Stream(stream) => stream.poll_write_ready(context),
         }
     }
 
@@ -156,6 +165,7 @@ impl ClientSocket {
             Self::Unix(stream) => stream.poll_read_ready(context),
             Self::Proxied(proxied) => proxied.socket.poll_read_ready(context),
             Self::Tls(tls) => tls.poll_read_ready(context),
+            Self::Stream(stream) => stream.poll_read_ready(context),
         }
     }
 
@@ -166,17 +176,18 @@ impl ClientSocket {
             Self::Unix(_) => Some(Remote::Unix),
             Self::Proxied(proxied) => Some(Remote::Tcp(proxied.client)),
             Self::Tls(tls) => tls.socket().remote(),
+            Self::Stream(stream) => Some(stream.remote()),
         }
     }
-}
 
-impl AsFd for ClientSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    /// The kernel's socket, if it is alone on it.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-            Self::Proxied(proxied) => proxied.socket.as_fd(),
-            Self::Tls(tls) => tls.socket().as_fd(),
+            Self::Tcp(stream) => Some(stream.as_fd()),
+            Self::Unix(stream) => Some(stream.as_fd()),
+            Self::Proxied(proxied) => proxied.socket.fd(),
+            Self::Tls(tls) => tls.socket().fd(),
+            Self::Stream(_) => None,
         }
     }
 }
@@ -192,6 +203,7 @@ impl AsyncRead for ClientSocket {
             Self::Unix(stream) => Pin::new(stream).poll_read(context, into),
             Self::Proxied(proxied) => Pin::new(&mut proxied.socket).poll_read(context, into),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_read(context, into),
+            Self::Stream(stream) => stream.poll_read_ready(context),
         }
     }
 }
@@ -217,6 +229,13 @@ impl AsyncWrite for ClientSocket {
                 Pin::new(&mut proxied.socket).poll_write_vectored(context, pieces)
             }
             Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(context, pieces),
+            Self::Stream(stream) => loop {
+                match stream.try_write(pieces) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    written => return Poll::Ready(written),
+                }
+                ready!(stream.poll_write_ready(context))?;
+            },
         }
     }
 
@@ -226,7 +245,9 @@ impl AsyncWrite for ClientSocket {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => Poll::Ready(Ok(())),
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) | Self::Stream(_) => {
+                Poll::Ready(Ok(()))
+            }
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(context),
         }
     }
@@ -237,6 +258,7 @@ impl AsyncWrite for ClientSocket {
             Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Proxied(proxied) => Pin::new(&mut proxied.socket).poll_shutdown(context),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(context),
+            Self::Stream(stream) => Poll::Ready(stream.end()),
         }
     }
 }

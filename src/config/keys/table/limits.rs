@@ -41,6 +41,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "streams",
+        Slot::Count(|s| &mut s.limits.streams, 1, 100_000),
+        "most requests at once on one HTTP/2 connection, held ones with them",
+    ),
+    key(
+        "limits",
         "connect_waiters",
         Slot::Count(|s| &mut s.limits.connect_waiters, 0, MANY),
         "most clients that wait for a backend at once (timeouts.connect_wait); more get 502 at once",

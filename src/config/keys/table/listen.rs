@@ -30,6 +30,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "listen",
+        "http2",
+        Slot::Bool(|s| &mut s.listen.http2),
+        "speak HTTP/2 with clients that do: over TLS they are offered it, without TLS they begin with it",
+    ),
+    key(
+        "listen",
         "backlog",
         Slot::Small(|s| &mut s.listen.backlog, 1, 65_535),
         "connections the kernel queues before they are accepted",
