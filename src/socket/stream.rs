@@ -183,11 +183,19 @@ impl Stream {
 
     pub(super) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self.half.borrow_mut() {
-            Half::Begun(send) => match ready!(send.poll_capacity(context)) {
-                Some(Ok(_)) => Poll::Ready(Ok(())),
-                Some(Err(error)) => Poll::Ready(Err(broken(error))),
-                None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            },
+            Half::Begun(send) => {
+                // The library tells of room only to who has asked for it, and what was asked for
+                // may be used up.
+                send.reserve_capacity(MOST);
+                if send.capacity() > 0 {
+                    return Poll::Ready(Ok(()));
+                }
+                match ready!(send.poll_capacity(context)) {
+                    Some(Ok(_)) => Poll::Ready(Ok(())),
+                    Some(Err(error)) => Poll::Ready(Err(broken(error))),
+                    None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                }
+            }
             Half::Silent(_) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
