@@ -117,6 +117,9 @@ impl Figure {
             Self::HeldAfter if hold == Hold::Compressed => {
                 format!("PSS bytes per {one} after traffic, from empty{note}")
             }
+            Self::HeldAfter if hold.http2().is_some() => {
+                format!("PSS bytes per {one}, after traffic, from empty")
+            }
             Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty"),
             Self::SetUp => format!("CPU µs per set-up of a {one}"),
             Self::Delivery if hold == Hold::Stream => {

@@ -118,16 +118,16 @@ impl Part {
     pub fn suits(self, kind: Kind) -> bool {
         match self {
             Self::Delivery(Hold::Compressed) => kind.compresses(),
-            // Neither speaks HTTP/2 without TLS, either.
             // The floor has no TLS, and Pushpin's is another program's.
             Self::Held(Hold::Secure)
             | Self::Delivery(Hold::Secure)
             | Self::Proxy(Proxying::Beside | Proxying::Logged) => kind == Kind::Gripd,
-            // Nchan asks no backend, so it has no exchanges; it holds long-polls in its own way.
+            // Neither speaks HTTP/2.
             Self::Held(Hold::Http2 | Hold::Http2Shared)
             | Self::Delivery(Hold::Http2 | Hold::Http2Shared) => {
                 matches!(kind, Kind::Gripd | Kind::Nchan)
             }
+            // Nchan asks no backend, so it has no exchanges; it holds long-polls in its own way.
             Self::Held(Hold::Stream | Hold::Compressed)
             | Self::Delivery(Hold::Stream | Hold::WebSocket)
             | Self::Channels => kind.grips() || kind == Kind::Nchan,
