@@ -19,7 +19,7 @@ WebSockets, Debian's nchan, in turn; for requests that are only passed on Debian
 
 benches/run [OPTION]...
 
-  --quick          up to 5,000 clients, one pass; some 4 minutes after building, at most 8
+  --quick          up to 5,000 clients, one pass; some 5 minutes after building, at most 8
   --only NAME      only this server (floor, gripd, pushpin, nchan, nginx, haproxy), these
                    figures (held, delivery, exchange, channels, slow, proxy) or these clients
                    (streams, long-polls, websockets, tls, http2, subscriptions); may be given more
