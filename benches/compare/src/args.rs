@@ -19,15 +19,15 @@ WebSockets, Debian's nchan, in turn; for requests that are only passed on Debian
 
 benches/run [OPTION]...
 
-  --quick          up to 5,000 clients, one pass; some 4 minutes after building, at most 8
+  --quick          up to 5,000 clients, one pass; some 5 minutes after building, at most 8
   --only NAME      only this server (floor, gripd, pushpin, nchan, nginx, haproxy), these
                    figures (held, delivery, exchange, channels, slow, proxy) or these clients
-                   (streams, long-polls, websockets, tls, subscriptions); may be given more than
-                   once
+                   (streams, long-polls, websockets, tls, http2, subscriptions); may be given more
+                   than once
   --passes N       passes over all servers (3; with --quick 1)
   --streams A,B    numbers of clients (1000,5000,15000; with --quick 1000,5000); those up to 5,000
-                   are also the numbers of channels, of streams over TLS and of
-                   WebSockets of many channels
+                   are also the numbers of channels, of streams over TLS and over
+                   HTTP/2 and of WebSockets of many channels
   --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
                    deliveries and 200,000 clients that come and go; with --quick a tenth
   --minutes N      stop after so many minutes, with what there is (90; with --quick 8)
@@ -136,7 +136,7 @@ impl Args {
                 "held" | "delivery" | "exchange" | "channels" | "slow" | "proxy" => {
                     figures.push(name.as_str());
                 }
-                "streams" | "long-polls" | "websockets" | "tls" | "subscriptions" => {
+                "streams" | "long-polls" | "websockets" | "tls" | "http2" | "subscriptions" => {
                     holds.push(name.as_str());
                 }
                 other => {
@@ -145,7 +145,7 @@ impl Args {
                         format!(
                             "--only {other}: allowed are floor, gripd, pushpin, nchan, nginx, \
                              haproxy, held, delivery, exchange, channels, slow, proxy, streams, \
-                             long-polls, websockets, tls, subscriptions"
+                             long-polls, websockets, tls, http2, subscriptions"
                         )
                     })?);
                 }
@@ -187,6 +187,7 @@ fn hold(part: Part) -> Option<&'static str> {
         Hold::LongPoll => "long-polls",
         Hold::WebSocket | Hold::Compressed => "websockets",
         Hold::Secure => "tls",
+        Hold::Http2 | Hold::Http2Shared => "http2",
         Hold::Rooms => "subscriptions",
     })
 }

@@ -145,7 +145,7 @@ impl Answers {
     /// WebSocket is its end.
     fn to(&self, head: &[u8], body: &[u8]) -> Cow<'_, [u8]> {
         let fixed: &[u8] = match Hold::of(head) {
-            Some(Hold::Stream | Hold::Secure) => &self.stream,
+            Some(Hold::Stream | Hold::Secure | Hold::Http2 | Hold::Http2Shared) => &self.stream,
             Some(Hold::LongPoll) => &self.long_poll,
             Some(hold) if hold.is_numbered() && is_opening(hold, body) => {
                 return Cow::Owned(hold.backend_answer(&channel::of(head)));

@@ -22,6 +22,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::{
     frames,
+    http2::connection::Connection,
     servers::Server,
     stop::Stop,
     wire::{self, Hold},
@@ -64,7 +65,10 @@ pub struct Fleet {
     /// How clients speak TLS, if they do.
     tls: Option<Arc<ClientConfig>>,
     buf: Vec<u8>,
+    /// Connections: with HTTP/2 one may carry many clients.
     clients: Vec<Client>,
+    /// Clients on all of them.
+    len: usize,
     /// Items each client must have got; more is an error.
     expected: u32,
     /// Clients that have got them and, if they are long-polls, have asked again.
@@ -93,7 +97,7 @@ impl Fleet {
             hold,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
-            heads: Heads::new(hold),
+            heads: Heads::new(hold)?,
             tls: server
                 .certificate
                 .as_ref()
@@ -101,6 +105,7 @@ impl Fleet {
                 .transpose()?,
             buf: vec![0; 64 * 1024],
             clients: Vec::new(),
+            len: 0,
             expected: hold.openings(),
             complete: 0,
             // Those of fleets before this one.
@@ -124,7 +129,7 @@ impl Fleet {
 
     /// Clients held.
     pub fn len(&self) -> usize {
-        self.clients.len()
+        self.len
     }
 
     /// True before the first [`Self::grow`].
@@ -154,16 +159,18 @@ impl Fleet {
     /// The server refuses clients, loses too many, or nothing comes for 30 s; the run is to stop.
     pub fn grow(&mut self, size: usize, stop: &Stop) -> Result<()> {
         // Clients opened later begin with what the others have.
-        let before = self.clients.len();
+        let before = self.len;
         let mut progress = Instant::now();
         // Some may have ended since they were last looked at.
         while self.turn(Duration::ZERO, stop)? > 0 {
             self.reopen(size)?;
         }
         while self.held() < size {
-            while self.clients.len() < size && self.clients.len() - self.held() < AT_ONCE {
-                let client = self.open(self.clients.len())?;
+            while self.len < size && self.len - self.held() < AT_ONCE {
+                let streams = self.hold.http2().unwrap_or(1).min(size - self.len);
+                let client = self.open(self.clients.len(), streams)?;
                 self.clients.push(client);
+                self.len += streams;
             }
             let held = self.held();
             self.turn(self.patience(), stop)?;
@@ -237,7 +244,7 @@ impl Fleet {
     /// Takes turns until each client has got what is expected, with `more` before each of them.
     fn work(&mut self, stop: &Stop, mut more: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         let mut progress = Instant::now();
-        while self.held() < self.clients.len() {
+        while self.held() < self.len {
             more(self)?;
             self.ask_again()?;
             if self.turn(self.patience(), stop)? > 0 {
@@ -249,7 +256,7 @@ impl Fleet {
                 bail!(
                     "{} of {} {} got everything, then nothing came",
                     self.held(),
-                    self.clients.len(),
+                    self.len,
                     self.hold
                 );
             }
@@ -266,7 +273,7 @@ impl Fleet {
             client.ask(&self.heads.of(number))?;
             if client.has_asked() {
                 self.asked += 1;
-                self.complete += usize::from(client.is_complete(self.expected));
+                self.complete += client.complete(self.expected);
             }
         }
         Ok(())
@@ -295,18 +302,20 @@ impl Fleet {
     /// Opens ended clients again.
     fn reopen(&mut self, size: usize) -> Result<()> {
         for number in std::mem::take(&mut self.ended) {
-            self.lost += 1;
+            let streams = self.clients[number].streams();
+            self.lost += streams;
             if self.lost > 64.max(size / 20) {
                 bail!("the server ended or refused {} {}", self.lost, self.hold);
             }
             // Its request may never have reached the backend.
             self.asked = self.asked.saturating_sub(1);
-            self.clients[number] = self.open(number)?;
+            self.clients[number] = self.open(number, streams)?;
         }
         Ok(())
     }
 
-    fn open(&self, number: usize) -> Result<Client> {
+    /// Begins the connection of this number, which is to carry so many clients.
+    fn open(&self, number: usize, streams: usize) -> Result<Client> {
         let socket = socket(number)?;
         socket.set_nonblocking(true)?;
         match socket.connect(&self.server.into()) {
@@ -323,7 +332,13 @@ impl Fleet {
         // What the others have got before counts as got, so that one number is right for all.
         let got = self.expected - self.hold.openings();
         let socket = socket::Socket::new(socket, self.tls.as_ref())?;
-        Ok(Client::new(socket, self.hold, got))
+        Ok(match self.heads.http2() {
+            Some(head) => {
+                let connection = Connection::new(head, streams, AT_ONCE, got);
+                Client::sharing(socket, self.hold, connection)
+            }
+            None => Client::new(socket, self.hold, got),
+        })
     }
 
     /// Handles what is ready, waiting for it up to `patience`; returns the number of events.
@@ -339,7 +354,7 @@ impl Fleet {
             let number = event.token().0;
             let client = &mut self.clients[number];
             let named = || format!("number {number} of the {}", self.hold);
-            let (before, rested) = (client.is_complete(self.expected), client.rests());
+            let (before, rested) = (client.complete(self.expected), client.rests());
             let mut open = true;
             if event.is_readable() {
                 open = client
@@ -355,16 +370,16 @@ impl Fleet {
             if !rested && client.rests() {
                 self.resting.push(number);
             }
-            if client.got > self.expected {
-                let many = client.got - self.expected;
+            if client.most() > self.expected {
+                let many = client.most() - self.expected;
                 return Err(anyhow::anyhow!("{many} items too many")).with_context(named);
             }
-            let after = open && client.is_complete(self.expected);
-            self.complete += usize::from(after);
-            self.complete -= usize::from(before);
-            if !open {
+            if open {
+                self.complete += client.complete(self.expected);
+            } else {
                 self.ended.push(number);
             }
+            self.complete -= before;
         }
         Ok(handled)
     }

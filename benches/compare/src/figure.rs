@@ -7,6 +7,10 @@ use crate::{proxying::Proxied, servers::Kind, wire::Hold};
 pub enum Figure {
     /// Bytes per client that has not been published to.
     Held,
+    /// Of these, bytes of a stream, without its share of the connection.
+    HeldStream,
+    /// And of a connection, without its streams.
+    HeldConnection,
     /// Bytes per client after the deliveries, counted from the empty server.
     HeldAfter,
     /// CPU time to set up a client.
@@ -53,10 +57,14 @@ impl Figure {
             Hold::Compressed => "websocket_deflate_",
             Hold::Own => "channels_",
             Hold::Secure => "tls_",
+            Hold::Http2 => "http2_",
+            Hold::Http2Shared => "http2_shared_",
             Hold::Rooms => "subscriptions_",
         };
         let figure = match self {
             Self::Held => "held_bytes",
+            Self::HeldStream => "stream_bytes",
+            Self::HeldConnection => "connection_bytes",
             Self::HeldAfter => "held_bytes_after_traffic",
             Self::SetUp => "set_up_us",
             Self::Delivery => "delivery_us",
@@ -84,6 +92,8 @@ impl Figure {
         let one = match hold {
             Hold::Stream | Hold::Own => "stream",
             Hold::Secure => "stream over TLS",
+            Hold::Http2 => "stream over HTTP/2, one per connection",
+            Hold::Http2Shared => "stream over HTTP/2, 100 per connection",
             Hold::LongPoll => "long-poll",
             Hold::WebSocket | Hold::Compressed => "WebSocket",
             Hold::Rooms => "WebSocket of 20 channels",
@@ -91,6 +101,8 @@ impl Figure {
         let (delivery, note) = match hold {
             Hold::Stream | Hold::LongPoll | Hold::Own => ("delivery", ""),
             Hold::Secure => ("delivery over TLS", ""),
+            Hold::Http2 => ("delivery over HTTP/2", ", one stream per connection"),
+            Hold::Http2Shared => ("delivery over HTTP/2", ", 100 streams per connection"),
             Hold::WebSocket => ("frame", ""),
             Hold::Compressed => ("frame", ", deflate agreed"),
             Hold::Rooms => ("frame", ", 20 channels each"),
@@ -98,8 +110,15 @@ impl Figure {
         match self {
             Self::Held if hold.is_socket() => format!("PSS bytes per idle {one}"),
             Self::Held => format!("PSS bytes per held {one}"),
+            Self::HeldStream => "PSS bytes of a stream over HTTP/2, its connection left out".into(),
+            Self::HeldConnection => {
+                "PSS bytes of a connection of HTTP/2, its streams left out".into()
+            }
             Self::HeldAfter if hold == Hold::Compressed => {
                 format!("PSS bytes per {one} after traffic, from empty{note}")
+            }
+            Self::HeldAfter if hold.http2().is_some() => {
+                format!("PSS bytes per {one}, after traffic, from empty")
             }
             Self::HeldAfter => format!("PSS bytes per {one} after traffic, from empty"),
             Self::SetUp => format!("CPU µs per set-up of a {one}"),
@@ -137,7 +156,11 @@ impl Figure {
     /// on. None for memory: the floor keeps next to none, so that a ratio to it says nothing.
     pub fn base(self) -> Option<Kind> {
         match self {
-            Self::Held | Self::HeldAfter | Self::SlowGrowth => None,
+            Self::Held
+            | Self::HeldAfter
+            | Self::HeldConnection
+            | Self::HeldStream
+            | Self::SlowGrowth => None,
             Self::Proxied(figure) => figure.compares().then_some(Kind::Nginx),
             _ => Some(Kind::Floor),
         }
@@ -146,7 +169,7 @@ impl Figure {
     /// Digits behind the point that mean something.
     pub fn decimals(self) -> usize {
         match self {
-            Self::Held | Self::HeldAfter => 0,
+            Self::Held | Self::HeldAfter | Self::HeldConnection | Self::HeldStream => 0,
             Self::Exchange
             | Self::LatencyBurst
             | Self::LatencyMax
@@ -182,6 +205,13 @@ pub struct Sample {
     pub size: String,
     /// The value, in the figure's unit.
     pub value: f64,
+}
+
+/// What a stream takes and what its connection takes, if a stream with a connection of its own takes
+/// `alone`, and one that shares it with so many others takes `shared`.
+pub fn parted(alone: f64, shared: f64, streams: usize) -> (f64, f64) {
+    let connection = (alone - shared) / (1.0 - 1.0 / streams as f64);
+    (alone - connection, connection)
 }
 
 /// The slope of the straight line that is nearest to `points`; none with fewer than three, where
@@ -223,6 +253,13 @@ mod tests {
         let points = [(1000.0, 7000.0), (5000.0, 15_000.0), (15_000.0, 35_000.0)];
         assert!((least_squares(&points).unwrap() - 2.0).abs() < 1e-9);
         assert_eq!(least_squares(&points[..2]), None);
+    }
+
+    #[test]
+    fn streams_and_connections_are_told_apart() {
+        let (stream, connection) = parted(1000.0 + 20_000.0, 1000.0 + 200.0, 100);
+        assert!((stream - 1000.0).abs() < 1e-6, "{stream}");
+        assert!((connection - 20_000.0).abs() < 1e-6, "{connection}");
     }
 
     #[test]

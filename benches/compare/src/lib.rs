@@ -18,6 +18,7 @@ pub mod channels;
 pub mod clients;
 pub mod figure;
 pub mod frames;
+pub mod http2;
 pub mod load;
 pub mod machine;
 pub mod pass;

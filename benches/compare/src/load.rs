@@ -30,7 +30,7 @@ impl Load {
         let few = self.sizes.partition_point(|size| *size <= OTHERS_UP_TO);
         match hold {
             Hold::Stream | Hold::LongPoll | Hold::WebSocket | Hold::Compressed => &self.sizes,
-            Hold::Own | Hold::Secure | Hold::Rooms => {
+            Hold::Own | Hold::Secure | Hold::Http2 | Hold::Http2Shared | Hold::Rooms => {
                 &self.sizes[..few.max(1).min(self.sizes.len())]
             }
         }
@@ -71,7 +71,7 @@ pub enum Part {
 
 impl Part {
     /// All, in the order of a pass. Browsers always offer compression, so idle WebSockets do.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::Held(Hold::Stream),
         Self::Held(Hold::LongPoll),
         Self::Held(Hold::Compressed),
@@ -80,6 +80,11 @@ impl Part {
         Self::Delivery(Hold::Compressed),
         Self::Held(Hold::Secure),
         Self::Delivery(Hold::Secure),
+        // What a connection takes is told from both: the second looks for what the first found.
+        Self::Held(Hold::Http2Shared),
+        Self::Held(Hold::Http2),
+        Self::Delivery(Hold::Http2Shared),
+        Self::Delivery(Hold::Http2),
         Self::Held(Hold::Rooms),
         Self::Delivery(Hold::Rooms),
         Self::Exchange(Hold::LongPoll),
@@ -117,6 +122,11 @@ impl Part {
             Self::Held(Hold::Secure)
             | Self::Delivery(Hold::Secure)
             | Self::Proxy(Proxying::Beside | Proxying::Logged) => kind == Kind::Gripd,
+            // Neither speaks HTTP/2.
+            Self::Held(Hold::Http2 | Hold::Http2Shared)
+            | Self::Delivery(Hold::Http2 | Hold::Http2Shared) => {
+                matches!(kind, Kind::Gripd | Kind::Nchan)
+            }
             // Nchan asks no backend, so it has no exchanges; it holds long-polls in its own way.
             Self::Held(Hold::Stream | Hold::Compressed)
             | Self::Delivery(Hold::Stream | Hold::WebSocket)

@@ -16,7 +16,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     clients::Fleet,
-    figure::{Figure, Sample, least_squares, thousands},
+    figure::{Figure, Sample, least_squares, parted, thousands},
+    http2,
     load::{Load, Part},
     machine::Busy,
     procfs,
@@ -113,7 +114,35 @@ impl Bench<'_> {
         if let Some(slope) = least_squares(&points) {
             self.sample(hold, Figure::Held, "least squares".into(), slope);
         }
+        if hold == Hold::Http2 {
+            self.part_connections();
+        }
         Ok(())
+    }
+
+    /// What of a stream over HTTP/2 is the connection's, if those that share theirs were measured
+    /// before.
+    fn part_connections(&mut self) {
+        let here = |sample: &&Sample| {
+            (sample.pass, sample.server, sample.figure) == (self.pass, self.kind, Figure::Held)
+        };
+        let of = |hold| {
+            self.samples
+                .iter()
+                .filter(here)
+                .filter(move |one| one.hold == hold)
+        };
+        let mut found = Vec::new();
+        for alone in of(Hold::Http2) {
+            if let Some(shared) = of(Hold::Http2Shared).find(|shared| shared.size == alone.size) {
+                let (stream, connection) = parted(alone.value, shared.value, http2::SHARED);
+                found.push((Figure::HeldStream, alone.size.clone(), stream));
+                found.push((Figure::HeldConnection, alone.size.clone(), connection));
+            }
+        }
+        for (figure, size, value) in found {
+            self.sample(Hold::Http2, figure, size, value);
+        }
     }
 
     /// CPU time per delivery, alone and in bursts, and latency.

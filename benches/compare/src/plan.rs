@@ -168,6 +168,7 @@ mod tests {
         assert_eq!(of(Part::Held(Hold::LongPoll)), grips);
         let held = ["floor", "gripd", "pushpin", "nchan"];
         assert_eq!(of(Part::Held(Hold::Stream)), held);
+        assert_eq!(of(Part::Delivery(Hold::Http2)), ["gripd", "nchan"]);
         let all = ["floor", "gripd", "pushpin", "nginx", "haproxy"];
         assert_eq!(of(Part::Proxy(Proxying::Page)), all);
         assert_eq!(of(Part::Proxy(Proxying::Upload)), all[1..]);

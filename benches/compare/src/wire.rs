@@ -9,7 +9,7 @@ use std::fmt::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::{channel, frames};
+use crate::{channel, frames, http2};
 
 /// The byte that stands once in each piece of content of a stream or a long-poll.
 pub const MARK: u8 = b'$';
@@ -47,19 +47,25 @@ pub enum Hold {
     Own,
     /// An event stream over TLS.
     Secure,
+    /// An event stream over HTTP/2, the only one of its connection.
+    Http2,
+    /// The same, [many](http2::SHARED) of which share a connection.
+    Http2Shared,
     /// A WebSocket over HTTP that is subscribed to many channels, one of them with all others.
     Rooms,
 }
 
 impl Hold {
     /// All, in their order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Stream,
         Self::LongPoll,
         Self::WebSocket,
         Self::Compressed,
         Self::Own,
         Self::Secure,
+        Self::Http2,
+        Self::Http2Shared,
         Self::Rooms,
     ];
 
@@ -72,6 +78,10 @@ impl Hold {
             Some(Self::LongPoll)
         } else if target.starts_with(b"/secure/") {
             Some(Self::Secure)
+        } else if target.starts_with(b"/http2/") {
+            Some(Self::Http2)
+        } else if target.starts_with(b"/http2-shared/") {
+            Some(Self::Http2Shared)
         } else if target.starts_with(channel::ROOMS.as_bytes()) {
             Some(Self::Rooms)
         } else if target.starts_with(channel::OWN.as_bytes()) {
@@ -90,6 +100,15 @@ impl Hold {
         matches!(self, Self::WebSocket | Self::Compressed | Self::Rooms)
     }
 
+    /// How many of its clients share a connection of HTTP/2; none without that.
+    pub fn http2(self) -> Option<usize> {
+        match self {
+            Self::Http2 => Some(1),
+            Self::Http2Shared => Some(http2::SHARED),
+            _ => None,
+        }
+    }
+
     /// Do its clients differ, so that each has a number in its request?
     pub fn is_numbered(self) -> bool {
         matches!(self, Self::Own | Self::Rooms)
@@ -105,6 +124,8 @@ impl Hold {
         let own = match self {
             Self::Stream => fetching("GET", "/events/", "text/event-stream"),
             Self::Secure => fetching("GET", "/secure/", "text/event-stream"),
+            Self::Http2 => fetching("GET", "/http2/", "text/event-stream"),
+            Self::Http2Shared => fetching("GET", "/http2-shared/", "text/event-stream"),
             Self::LongPoll => fetching("GET", "/poll/", "application/json, text/plain, */*"),
             Self::Own => {
                 let target = channel::target(channel::OWN, number);
@@ -138,7 +159,9 @@ impl Hold {
             answer("text/event-stream", &lines, body)
         };
         match self {
-            Self::Stream | Self::Own | Self::Secure => hold("stream", OPENING),
+            Self::Stream | Self::Own | Self::Secure | Self::Http2 | Self::Http2Shared => {
+                hold("stream", OPENING)
+            }
             Self::LongPoll => hold("response", b"nothing new"),
             Self::WebSocket | Self::Compressed | Self::Rooms => {
                 let mut events = vec![b"OPEN\r\n".to_vec()];
@@ -161,7 +184,7 @@ impl Hold {
             frames::ACCEPT
         );
         let (head, opening) = match self {
-            Self::Stream | Self::Own | Self::Secure => (
+            Self::Stream | Self::Own | Self::Secure | Self::Http2 | Self::Http2Shared => (
                 "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                  Transfer-Encoding: chunked\r\nConnection: Transfer-Encoding\r\n\r\n"
                     .to_owned(),
@@ -190,6 +213,8 @@ impl fmt::Display for Hold {
             Self::Compressed => "compressing WebSockets",
             Self::Own => "streams of their own channels",
             Self::Secure => "streams over TLS",
+            Self::Http2 => "streams over HTTP/2",
+            Self::Http2Shared => "streams over HTTP/2 that share connections",
             Self::Rooms => "WebSockets of many channels",
         })
     }
@@ -256,7 +281,7 @@ impl Item {
     pub fn content(self) -> String {
         let padding = |with: &str| "x".repeat(self.len.saturating_sub(with.len()));
         match self.hold {
-            Hold::Stream | Hold::Own | Hold::Secure => {
+            Hold::Stream | Hold::Own | Hold::Secure | Hold::Http2 | Hold::Http2Shared => {
                 format!("data: {}$\n\n", padding("data: $\n\n"))
             }
             // At the end, so that nothing of the answer comes behind it.
@@ -269,7 +294,7 @@ impl Item {
     fn published(self, channel: &str) -> Value {
         let content = self.content();
         let formats = match self.hold {
-            Hold::Stream | Hold::Own | Hold::Secure => {
+            Hold::Stream | Hold::Own | Hold::Secure | Hold::Http2 | Hold::Http2Shared => {
                 json!({ "http-stream": { "content": content } })
             }
             Hold::LongPoll => json!({ "http-response": { "body": content } }),
@@ -284,7 +309,9 @@ impl Item {
     pub fn written(self) -> Vec<u8> {
         let content = self.content().into_bytes();
         match self.hold {
-            Hold::Stream | Hold::Own | Hold::Secure => chunk(&content),
+            Hold::Stream | Hold::Own | Hold::Secure | Hold::Http2 | Hold::Http2Shared => {
+                chunk(&content)
+            }
             Hold::LongPoll => answer("text/plain", "", &content),
             Hold::Compressed if self.len >= COMPRESSED_FROM => frames::compressed(&content),
             Hold::WebSocket | Hold::Compressed | Hold::Rooms => frames::text(&content),
@@ -385,7 +412,7 @@ mod tests {
     #[test]
     fn every_piece_of_content_holds_one_mark() {
         let channels = [CHANNEL.to_owned()];
-        for hold in [Hold::Stream, Hold::LongPoll, Hold::Own, Hold::Secure] {
+        for hold in Hold::ALL.into_iter().filter(|hold| !hold.is_socket()) {
             let item = Item {
                 hold,
                 len: ITEM_LEN,

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use super::socket::Socket;
 use crate::{
     frames::Counter,
+    http2::connection::Connection,
     wire::{self, Hold},
 };
 
@@ -16,7 +17,7 @@ pub(super) struct Client {
     socket: Socket,
     hold: Hold,
     /// Items so far, the opening included.
-    pub(super) got: u32,
+    got: u32,
     /// What is counted on a WebSocket.
     pub(super) frames: Counter,
     progress: Progress,
@@ -33,6 +34,8 @@ enum Progress {
     Held,
     /// A long-poll has been answered.
     Rests,
+    /// It speaks HTTP/2, and has many requests under way.
+    Shared(Box<Connection>),
 }
 
 impl Client {
@@ -44,6 +47,22 @@ impl Client {
             got,
             frames: Counter::default(),
             progress: Progress::Asking(0),
+        }
+    }
+
+    /// One that speaks HTTP/2.
+    pub(super) fn sharing(socket: Socket, hold: Hold, connection: Connection) -> Self {
+        Self {
+            progress: Progress::Shared(Box::new(connection)),
+            ..Self::new(socket, hold, 0)
+        }
+    }
+
+    /// Clients on this connection.
+    pub(super) fn streams(&self) -> usize {
+        match &self.progress {
+            Progress::Shared(connection) => connection.streams(),
+            _ => 1,
         }
     }
 
@@ -62,13 +81,29 @@ impl Client {
         matches!(self.progress, Progress::Rests)
     }
 
-    /// Has it got so many items, and does it wait for more?
-    pub(super) fn is_complete(&self, items: u32) -> bool {
-        self.got == items && self.has_asked()
+    /// How many of its clients have got so many items, and wait for more?
+    pub(super) fn complete(&self, items: u32) -> usize {
+        match &self.progress {
+            Progress::Shared(connection) => connection.complete(items),
+            _ => usize::from(self.got == items && self.has_asked()),
+        }
     }
 
-    /// Sends what TLS has left to say, as far as the socket takes it.
+    /// The most items that a client on it has got.
+    pub(super) fn most(&self) -> u32 {
+        match &self.progress {
+            Progress::Shared(connection) => connection.most(),
+            _ => self.got,
+        }
+    }
+
+    /// Sends what TLS and HTTP/2 have left to say, as far as the socket takes it.
     pub(super) fn flush(&mut self) -> Result<()> {
+        if let Progress::Shared(connection) = &mut self.progress {
+            let out = connection.out();
+            let sent = send(&mut self.socket, out)?;
+            out.drain(..sent);
+        }
         Ok(self.socket.flush()?)
     }
 
@@ -83,14 +118,7 @@ impl Client {
         {
             bail!("the connection was refused: {error}");
         }
-        while sent < head.len() {
-            match self.socket.write(&head[sent..]) {
-                Ok(n) => sent += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        sent += send(&mut self.socket, &head[sent..])?;
         self.progress = if sent < head.len() {
             Progress::Asking(sent)
         } else {
@@ -135,6 +163,10 @@ impl Client {
         let Progress::Asked(head) = &mut self.progress else {
             return match self.progress {
                 Progress::Held => self.count(bytes).map(|()| true),
+                Progress::Shared(ref mut connection) => {
+                    connection.take(bytes)?;
+                    self.flush().map(|()| true)
+                }
                 _ => bail!("bytes that nobody asked for"),
             };
         };
@@ -166,4 +198,18 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// How many of the bytes the socket takes.
+fn send(socket: &mut Socket, bytes: &[u8]) -> io::Result<usize> {
+    let mut sent = 0;
+    while sent < bytes.len() {
+        match socket.write(&bytes[sent..]) {
+            Ok(n) => sent += n,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sent)
 }

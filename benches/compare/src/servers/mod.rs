@@ -96,11 +96,13 @@ impl Kind {
     }
 }
 
-/// How gripd is set up for what is measured; other servers always are as they are.
+/// How gripd is set up for what is measured; of other servers only nchan for HTTP/2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dress {
     /// Clients speak TLS.
     pub tls: bool,
+    /// Clients speak HTTP/2, which gripd sees by itself.
+    pub http2: bool,
     /// Each request gets a line in the log.
     pub logs: bool,
 }
@@ -109,6 +111,7 @@ impl Dress {
     /// Plain HTTP, and the log as shipped.
     pub const SHIPPED: Self = Self {
         tls: false,
+        http2: false,
         logs: true,
     };
 
@@ -116,6 +119,7 @@ impl Dress {
     pub fn of(part: Part) -> Self {
         Self {
             tls: part.hold() == Some(Hold::Secure),
+            http2: part.hold().is_some_and(|hold| hold.http2().is_some()),
             logs: part.logs(),
         }
     }
@@ -185,9 +189,8 @@ impl Server {
                 known = Some((clients, clients));
             }
             Kind::Nchan => {
-                let clients = nchan::configure(&dir)?;
+                known = Some(nchan::configure(&dir, dress.http2)?);
                 nginx_at(&mut command, &dir);
-                known = Some((clients, clients));
             }
             Kind::Nginx => {
                 let clients = nginx::configure(&dir, backend.addr)?;
