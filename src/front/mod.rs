@@ -172,12 +172,7 @@ impl Front {
             match self.answer(line, peer, paused).await {
                 Turn::Next(_) | Turn::Over => {}
                 Turn::Held(session) => drop(spawn_local(self.keep(session, peer, ticket))),
-                Turn::Http2(line) => {
-                    spawn_local(async move {
-                        http2::run(self, line, peer).await;
-                        drop(ticket);
-                    });
-                }
+                Turn::Http2(line) => http2::attend(self, line, peer, ticket),
                 Turn::Socket(parked) => {
                     spawn_local(async move {
                         parked.run(&self.context, &peer.remote).await;

@@ -26,7 +26,7 @@ pub trait Wire {
     ///
     /// # Errors
     /// `WouldBlock` when nothing fits; anything else: the connection is broken.
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize>;
+    fn try_write(&self, bytes: &Bytes) -> io::Result<usize>;
 
     /// Writes what fits now of several pieces.
     ///

@@ -428,7 +428,7 @@ fn dechunk(mut bytes: &[u8], ended: bool) -> Vec<u8> {
 const RECORD: usize = 40;
 
 impl Wire for PipeEnd {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &Bytes) -> io::Result<usize> {
         let mut pipe = self.0.borrow_mut();
         if pipe.keeps {
             pipe.flush()?;
@@ -451,7 +451,7 @@ impl Wire for PipeEnd {
             .iter()
             .flat_map(|piece| piece.iter().copied())
             .collect();
-        self.try_write(&bytes)
+        self.try_write(&bytes.into())
     }
 
     fn try_flush(&self) -> io::Result<()> {

@@ -5,12 +5,18 @@ use std::{
     task::{Context, Poll},
 };
 
+use bytes::Bytes;
+
 use super::outlet::Wire;
 use crate::socket::{ClientSocket, Remote};
 
 impl Wire for ClientSocket {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        Self::try_write(self, bytes)
+    fn try_write(&self, bytes: &Bytes) -> io::Result<usize> {
+        match self {
+            // It keeps them for a while, and need not copy them.
+            Self::Stream(stream) => stream.try_send(bytes),
+            _ => Self::try_write(self, bytes),
+        }
     }
 
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

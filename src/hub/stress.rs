@@ -121,13 +121,14 @@ impl Sink {
 }
 
 impl Wire for Sink {
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn try_write(&self, bytes: &Bytes) -> io::Result<usize> {
         self.0.borrow_mut().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
     fn try_write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        pieces.iter().map(|piece| self.try_write(piece)).sum()
+        let write = |piece: &IoSlice<'_>| self.try_write(&Bytes::copy_from_slice(piece));
+        pieces.iter().map(write).sum()
     }
 
     fn try_read(&self, _: &mut [u8]) -> io::Result<usize> {

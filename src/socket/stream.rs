@@ -128,17 +128,22 @@ impl Stream {
         reset.map(|_| self.gone.set(true))
     }
 
+    /// Writes what fits now, without a copy.
+    ///
+    /// # Errors
+    /// As [`ClientSocket::try_write`](super::ClientSocket::try_write).
+    pub fn try_send(&self, piece: &Bytes) -> io::Result<usize> {
+        self.take(piece.len(), |room| piece.slice(..room))
+    }
+
     pub(super) fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let wanted = pieces.iter().map(|piece| piece.len()).sum();
         self.take(wanted, |room| {
-            let [piece] = pieces else {
-                let mut joined = Vec::with_capacity(room);
-                for piece in pieces {
-                    joined.extend_from_slice(&piece[..piece.len().min(room - joined.len())]);
-                }
-                return joined.into();
-            };
-            Bytes::copy_from_slice(&piece[..room])
+            let mut joined = Vec::with_capacity(room);
+            for piece in pieces {
+                joined.extend_from_slice(&piece[..piece.len().min(room - joined.len())]);
+            }
+            joined.into()
         })
     }
 

@@ -6,12 +6,13 @@ mod ahead;
 mod request;
 mod stream;
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, future::Future, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use h2::server::{Builder, Connection};
 use tokio::{
     sync::Notify,
+    task::spawn_local,
     time::{Instant, sleep_until, timeout},
 };
 
@@ -73,53 +74,78 @@ impl Drop for Ticket {
     }
 }
 
-/// Serves a connection until it is over, and with it all its requests.
-pub(super) async fn run(front: Rc<Front>, line: Line, peer: Peer) {
+/// Serves a connection until it is over, and with it all its requests. `ticket` is dropped then.
+pub(super) fn attend(front: Rc<Front>, line: Line, peer: Peer, ticket: impl Sized + 'static) {
+    spawn_local(async move {
+        if let Some(connection) = shake(&front, line, peer).await {
+            // A task of its own, which has not the size of the handshake.
+            spawn_local(serve(front, connection, peer, ticket));
+        }
+    });
+}
+
+/// Begins the connection: the client's first bytes, and what gripd wants it to know.
+async fn shake(front: &Front, line: Line, peer: Peer) -> Option<Connection<Ahead, Bytes>> {
     (front.tune_held)(&line.socket);
     let io = Ahead::new(line.socket, line.early);
     let shaking = builder(&front.settings.limits).handshake(io);
     match timeout(front.settings.timeouts.request_head, shaking).await {
-        Ok(Ok(connection)) => serve(&front, connection, peer).await,
+        Ok(Ok(connection)) => return Some(connection),
         Ok(Err(error)) => tell(peer, &error),
         Err(_) => tracing::debug!(client.addr = %peer.remote, "the handshake took too long"),
     }
+    None
 }
 
 /// Takes requests until the client, an error, silence or the server's stop ends the connection.
-async fn serve(front: &Rc<Front>, mut connection: Connection<Ahead, Bytes>, peer: Peer) {
-    let live = Rc::new(Live::default());
-    let keep_alive = front.settings.timeouts.keep_alive;
-    let mut deadline = Instant::now() + keep_alive;
-    let mut ending = false;
-    loop {
-        let stopping = front.drain.notify.notified();
-        if front.is_draining() && !ending {
-            ending = true;
-            connection.graceful_shutdown();
-            deadline = Instant::now() + GOODBYE;
-        }
-        tokio::select! {
-            accepted = connection.accept() => match accepted {
-                Some(Ok((request, respond))) => {
-                    let peer = Peer { id: front.ids.next(), ..peer };
-                    let stream = Stream::new(respond, peer.remote);
-                    let asked = Asked::read(request, &stream, &front.limits);
-                    stream::begin(front, asked, stream, peer, Ticket::new(&live));
-                }
-                Some(Err(error)) => return tell(peer, &error),
-                None => return,
-            },
-            () = stopping => {}
-            () = live.none.notified() => {
-                deadline = Instant::now() + if ending { GOODBYE } else { keep_alive };
-            }
-            () = sleep_until(deadline), if live.count.get() == 0 => {
-                if ending {
-                    return;
-                }
+///
+/// Not an `async fn`: that would have room for each of its arguments twice.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "its size is what a connection takes"
+)]
+fn serve(
+    front: Rc<Front>,
+    mut connection: Connection<Ahead, Bytes>,
+    peer: Peer,
+    ticket: impl Sized + 'static,
+) -> impl Future<Output = ()> {
+    async move {
+        let _ticket = &ticket;
+        let live = Rc::new(Live::default());
+        let keep_alive = front.settings.timeouts.keep_alive;
+        let mut deadline = Instant::now() + keep_alive;
+        let mut ending = false;
+        loop {
+            let stopping = front.drain.notify.notified();
+            if front.is_draining() && !ending {
                 ending = true;
                 connection.graceful_shutdown();
                 deadline = Instant::now() + GOODBYE;
+            }
+            tokio::select! {
+                accepted = connection.accept() => match accepted {
+                    Some(Ok((request, respond))) => {
+                        let peer = Peer { id: front.ids.next(), ..peer };
+                        let stream = Stream::new(respond, peer.remote);
+                        let asked = Asked::read(request, &stream, &front.limits);
+                        stream::begin(&front, asked, stream, peer, Ticket::new(&live));
+                    }
+                    Some(Err(error)) => return tell(peer, &error),
+                    None => return,
+                },
+                () = stopping => {}
+                () = live.none.notified() => {
+                    deadline = Instant::now() + if ending { GOODBYE } else { keep_alive };
+                }
+                () = sleep_until(deadline), if live.count.get() == 0 => {
+                    if ending {
+                        return;
+                    }
+                    ending = true;
+                    connection.graceful_shutdown();
+                    deadline = Instant::now() + GOODBYE;
+                }
             }
         }
     }
