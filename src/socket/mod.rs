@@ -223,7 +223,10 @@ impl AsyncWrite for ClientSocket {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut *self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Tcp(stream) => match join(pieces, &mut [0; SMALL]) {
+                Some(joined) => Pin::new(stream).poll_write(context, joined),
+                None => Pin::new(stream).poll_write_vectored(context, pieces),
+            },
             Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Self::Proxied(proxied) => {
                 Pin::new(&mut proxied.socket).poll_write_vectored(context, pieces)
@@ -274,3 +277,18 @@ impl From<UnixStream> for ClientSocket {
         Self::Unix(stream)
     }
 }
+
+/// Joins pieces that are small. To copy them costs less than to have the kernel gather them: a
+/// twentieth of a proxied request's CPU time.
+fn join<'r>(pieces: &[IoSlice<'_>], room: &'r mut [u8; SMALL]) -> Option<&'r [u8]> {
+    let mut length = 0;
+    for piece in pieces {
+        let end = length + piece.len();
+        room.get_mut(length..end)?.copy_from_slice(piece);
+        length = end;
+    }
+    Some(&room[..length])
+}
+
+/// An answer's head and a short body.
+const SMALL: usize = 2048;
