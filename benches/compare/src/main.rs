@@ -82,9 +82,10 @@ fn run(mut args: Args) -> Result<bool> {
     Ok(good && complete)
 }
 
-/// Whether memory stays flat, of each server asked for; true when all was done.
+/// Whether memory stays flat, of each server asked for; true when all was done, and it does.
 fn soak(args: &Args, programs: &[Program], root: &Path) -> Result<bool> {
     let stop = Stop::watch(args.limit)?;
+    let mut good = !programs.is_empty();
     for program in programs {
         eprintln!("{} ({})", program.kind, program.version);
         let mut soak = Soak {
@@ -97,8 +98,9 @@ fn soak(args: &Args, programs: &[Program], root: &Path) -> Result<bool> {
         let machine = machine::describe(root, &[version]);
         print!("{}", soak.write(&root.join("target/bench"), &machine)?);
         outcome?;
+        good &= soak.verdicts().iter().all(|one| one.good);
     }
-    Ok(!programs.is_empty())
+    Ok(good)
 }
 
 fn warn_when_busy(notes: &mut Vec<String>) {

@@ -2,7 +2,8 @@
 //! and go with a reset, of each kind in turn; memory and open files of the server before, on the
 //! way, when all have left, and some seconds later.
 //!
-//! No figure of the table: one long run of one server, written to a table of its own.
+//! No figure of the table: one long run of one server, written to a table of its own, with what is
+//! to be thought of it ([`Verdict`]).
 
 use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
@@ -26,11 +27,19 @@ const CLIENTS: usize = 1000;
 /// Readings on the way of each half.
 const READINGS: usize = 10;
 
-/// Allocators give back what is free after some time.
-const REST: Duration = Duration::from_secs(10);
+/// Allocators give back what is free after some time; after the second pause idle connections to
+/// the backend have ended, too.
+const RESTS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(50)];
 
 /// Those that come and go. Browsers offer compression, so WebSockets do.
 const KINDS: [Hold; 3] = [Hold::Stream, Hold::LongPoll, Hold::Compressed];
+
+/// How much more memory counts as the same: pages are taken in groups.
+const ALLOWED: f64 = 1.05;
+
+/// How much more a server may keep when many have come and gone than before, when it had served a
+/// few: threads keep some of what they used for the next time.
+const KEPT: f64 = 1.5;
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +74,15 @@ pub struct Reading {
     pub files: usize,
 }
 
+/// What is to be thought of two readings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// A sentence with both.
+    pub text: String,
+    /// The second is not above what the first allows.
+    pub good: bool,
+}
+
 /// A run, and what it found so far: the readings stay when it is stopped.
 #[derive(Debug)]
 pub struct Soak<'a> {
@@ -88,8 +106,38 @@ impl Soak<'_> {
         self.read(server, "the start".into(), 0)?;
         self.deliver(server, amount.deliveries)?;
         self.come_and_go(server, amount.cycles)?;
-        self.stop.pause(REST)?;
-        self.read(server, format!("{} s of rest", REST.as_secs()), 0)
+        let mut rested = Duration::ZERO;
+        for rest in RESTS {
+            self.stop.pause(rest)?;
+            rested += rest;
+            self.read(server, format!("{} s of rest", rested.as_secs()), 0)?;
+        }
+        Ok(())
+    }
+
+    /// What is to be thought of a whole run; empty before it is one.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let [_start, first, delivered @ .., rest] = &self.readings[..] else {
+            return Vec::new();
+        };
+        if delivered.len() != 2 * READINGS + RESTS.len() {
+            return Vec::new();
+        }
+        let (last, half) = (
+            &delivered[READINGS - 1],
+            &delivered[READINGS + READINGS / 2],
+        );
+        let (left, gone) = (&delivered[READINGS], &delivered[2 * READINGS]);
+        vec![
+            Verdict::of("deliveries take nothing", first, last, ALLOWED),
+            Verdict::of(
+                "coming and going takes no more and more",
+                half,
+                gone,
+                ALLOWED,
+            ),
+            Verdict::of("what was taken is given back", left, rest, KEPT),
+        ]
     }
 
     /// Deliveries to the same streams, which leave then.
@@ -160,6 +208,10 @@ impl Soak<'_> {
         for reading in &self.readings {
             let _ = writeln!(table, "{}", reading.line());
         }
+        for Verdict { text, good } in self.verdicts() {
+            let answer = if good { "yes" } else { "NO" };
+            let _ = writeln!(table, "\n{text}: {answer}");
+        }
         let readings = self.readings.iter().map(|one| {
             json!({ "after": one.after, "clients": one.clients, "pss": one.pss, "files": one.files })
         });
@@ -168,6 +220,19 @@ impl Soak<'_> {
         fs::write(dir.join("soak.md"), &table)?;
         fs::write(dir.join("soak.json"), format!("{all:#}\n"))?;
         Ok(table)
+    }
+}
+
+impl Verdict {
+    fn of(claim: &str, before: &Reading, after: &Reading, allowed: f64) -> Self {
+        let ratio = after.pss as f64 / before.pss.max(1) as f64;
+        Self {
+            text: format!(
+                "{claim} ({} is {ratio:.2} times {}, {allowed:.2} allowed)",
+                after.after, before.after
+            ),
+            good: ratio <= allowed,
+        }
     }
 }
 
@@ -180,5 +245,47 @@ impl Reading {
             "| {} | {clients} | {kilobytes} | {} |",
             self.after, self.files
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Pss = fn(u64) -> u64;
+
+    fn soak(stop: &Stop, readings: impl Iterator<Item = u64>) -> Soak<'_> {
+        let reading = |(index, pss)| Reading {
+            after: format!("step {index}"),
+            clients: 0,
+            pss,
+            files: 0,
+        };
+        Soak {
+            stop,
+            readings: readings.enumerate().map(reading).collect(),
+        }
+    }
+
+    #[test]
+    fn growth_is_seen_in_each_part() {
+        let stop = Stop::watch(Duration::from_secs(1)).unwrap();
+        // The start, the first deliveries, ten tenths, all have left, ten tenths, two rests.
+        let flat = |_| 100;
+        let deliveries = |index| if index >= 11 { 106 } else { 100 };
+        let cycles = |index| 100 + 2 * index;
+        let kept = |index| if index == 24 { 151 } else { 100 };
+        let cases: [(Pss, _); 4] = [
+            (flat, [true, true, true]),
+            (deliveries, [false, true, true]),
+            (cycles, [false, false, true]),
+            (kept, [true, true, false]),
+        ];
+        for (pss, expected) in cases {
+            let verdicts = soak(&stop, (0..25).map(pss)).verdicts();
+            let found: Vec<bool> = verdicts.iter().map(|one| one.good).collect();
+            assert_eq!(found, expected, "{verdicts:?}");
+        }
+        assert!(soak(&stop, (0..24).map(flat)).verdicts().is_empty());
     }
 }
