@@ -24,13 +24,13 @@ benches/run [OPTION]...
                    figures (held, delivery, exchange, channels, slow, proxy) or these clients
                    (streams, long-polls, websockets, tls, http2, subscriptions); may be given more
                    than once
-  --passes N       passes over all servers (3; with --quick 1)
+  --passes N       passes over all servers (7; with --quick 1); pushpin is in the first 3 only
   --streams A,B    numbers of clients (1000,5000,15000; with --quick 1000,5000); those up to 5,000
                    are also the numbers of channels, of streams over TLS and over
                    HTTP/2 and of WebSockets of many channels
   --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
                    deliveries and 200,000 clients that come and go; with --quick a tenth
-  --minutes N      stop after so many minutes, with what there is (90; with --quick 8)
+  --minutes N      stop after so many minutes, with what there is (150; with --quick 8)
   --help           this
 
 Environment: GRIPD_BIN, PUSHPIN_BIN, NGINX_BIN and HAPROXY_BIN name other programs; GRIPD_...
@@ -113,7 +113,7 @@ impl Args {
         Self {
             servers: Kind::ALL.to_vec(),
             parts: Part::ALL.to_vec(),
-            passes: if quick { 1 } else { 3 },
+            passes: if quick { 1 } else { 7 },
             load: Load {
                 sizes: streams.unwrap_or_else(|| default.to_vec()),
                 // A burst is 100 deliveries to each stream: most of the time with Pushpin.
@@ -123,7 +123,7 @@ impl Args {
                 slow_bursts: if quick { 50 } else { 500 },
                 time: Duration::from_millis(if quick { 500 } else { 2000 }),
             },
-            limit: Duration::from_secs(60 * if quick { 8 } else { 90 }),
+            limit: Duration::from_secs(60 * if quick { 8 } else { 150 }),
             quick,
             soak: false,
         }
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(args.limit, Duration::from_mins(8));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
-        assert_eq!((args.servers.len(), args.passes), (4, 3));
+        assert_eq!((args.servers.len(), args.passes), (4, 7));
         assert_eq!(args.parts, both);
         let args = parsed("--streams 10,20 --minutes 3").unwrap().unwrap();
         assert_eq!(args.load.sizes, [10, 20]);
