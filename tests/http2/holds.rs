@@ -261,6 +261,21 @@ fn six_megabytes_reach_a_late_reader_and_items_follow() {
     late.expect_end();
 }
 
+/// Room is asked for piece by piece, and more of them are needed.
+#[test]
+fn an_item_larger_than_any_piece_comes_whole() {
+    let site = site();
+    let mut client = Client::of(&site.gripd);
+    let mut stream = client.held("/a", "hi\n");
+    for len in [16 << 10, (16 << 10) + 1, 64 << 10, 300_000] {
+        let long = "x".repeat(len);
+        site.gripd.push("a", &long);
+        assert!(stream.bytes(len) == long.as_bytes(), "{len}");
+    }
+    site.gripd.push("a", "after\n");
+    stream.expect("after\n");
+}
+
 /// A client that goes within the large body is held nowhere.
 #[test]
 fn who_resets_within_a_large_first_body_is_not_held() {
