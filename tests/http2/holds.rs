@@ -115,6 +115,38 @@ fn a_streams_status_and_headers_are_its_instructs() {
     stream.expect("one\n");
 }
 
+/// Whoever names them: HTTP/2 has no place for headers about the connection.
+#[test]
+fn an_instructs_own_headers_about_connections_are_left_out() {
+    let headers = r#"{"Connection": "close", "Keep-Alive": "timeout=5", "Upgrade": "h2c",
+        "Transfer-Encoding": "chunked", "Proxy-Connection": "close", "X-Own": "1"}"#;
+    let page = |hold: &str| {
+        let body = format!(r#"{{{hold} "response": {{"headers": {headers}, "body": "hi\n"}}}}"#);
+        vec![crate::support::json_instruct(&body)]
+    };
+    let hold =
+        |mode: &str| format!(r#""hold": {{"mode": "{mode}", "channels": [{{"name": "a"}}]}},"#);
+    let site = Site::new([
+        ("/plain", page("")),
+        ("/stream", page(&hold("stream"))),
+        ("/poll", page(&hold("response"))),
+    ]);
+    let mut client = Client::of(&site.gripd);
+    for path in ["/plain", "/stream", "/poll"] {
+        let asked = client.send(crate::client::get(path), true);
+        if path == "/poll" {
+            site.gripd.wait_subscribers("a", "http-response", 1);
+            site.gripd.answer_polls("a", "hi\n");
+        }
+        let mut stream = asked.stream();
+        let names = stream.head.headers.keys().map(http::HeaderName::as_str);
+        let mut names: Vec<_> = names.filter(|name| *name != "content-length").collect();
+        names.sort_unstable();
+        assert_eq!(names, ["date", "x-own"], "{path}");
+        stream.expect("hi\n");
+    }
+}
+
 #[test]
 fn keep_alives_come_in_their_time() {
     let keep_alive = "Grip-Keep-Alive: \\x00K\\n; format=cstring; timeout=1; mode=interval";
