@@ -322,6 +322,16 @@ impl Gripd {
         status.unwrap()
     }
 
+    /// Bytes of memory that it has.
+    pub(crate) fn resident(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("it is running");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let words = line.expect("the kernel tells").split_whitespace();
+        let kilobytes: usize = words.rev().nth(1).unwrap().parse().unwrap();
+        kilobytes << 10
+    }
+
     /// Is it still running?
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

@@ -155,3 +155,6 @@ impl Body for Incoming {
         self.0.is_end_stream()
     }
 }
+
+#[cfg(test)]
+mod tests;
