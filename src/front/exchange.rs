@@ -96,7 +96,14 @@ impl<'f> Exchange<'f> {
             front,
             line,
             head: *head,
-            desk: Rc::new(Desk::new(peer, raw, version, keep_alive, paused)),
+            desk: Rc::new(Desk::new(
+                Rc::default(),
+                peer,
+                raw,
+                version,
+                keep_alive,
+                paused,
+            )),
         }
     }
 
@@ -144,6 +151,7 @@ impl<'f> Exchange<'f> {
 impl Desk {
     /// The desk of a request that begins. `paused`: it was held before.
     pub(super) fn new(
+        signals: Rc<Signals>,
         peer: Peer,
         head: Bytes,
         version: Option<gate::Version>,
@@ -154,7 +162,7 @@ impl Desk {
             Count::Received.add(1);
         }
         Self {
-            signals: Rc::default(),
+            signals,
             peer,
             head,
             paused: RefCell::new(paused),

@@ -76,5 +76,5 @@ pub(super) async fn close(socket: &mut ClientSocket, unread: bool) {
 }
 
 /// How long, and for how many bytes, a closing connection listens.
-const LINGER: Duration = Duration::from_secs(2);
-const DISCARD: usize = 64 << 10;
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+pub(super) const DISCARD: usize = 64 << 10;

@@ -114,8 +114,12 @@ impl ClientSocket {
     /// `WouldBlock` while some of it is left; anything else: the connection is broken.
     pub fn try_flush(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) | Self::Stream(_) => Ok(()),
+            Self::Tcp(_) | Self::Unix(_) | Self::Proxied(_) => Ok(()),
             Self::Tls(tls) => tls.try_flush(),
+            Self::Stream(stream) => {
+                stream.rest();
+                Ok(())
+            }
         }
     }
 

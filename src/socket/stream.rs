@@ -77,13 +77,19 @@ impl Stream {
         Ok(())
     }
 
-    /// Takes as much of a piece as there is room for; ready when something was taken.
+    /// Takes as much of a piece as there is room for, at least a byte; ready when something was
+    /// taken. `ends`: nothing comes behind it.
     ///
     /// # Errors
     /// The client has gone.
-    pub fn poll_send(&self, piece: &mut Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_send(
+        &self,
+        piece: &mut Bytes,
+        ends: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
-            match self.take(piece.len(), |room| piece.split_to(room)) {
+            match self.take(piece.len(), ends, |room| piece.split_to(room)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 taken => return Poll::Ready(taken.map(drop)),
             }
@@ -133,12 +139,12 @@ impl Stream {
     /// # Errors
     /// As [`ClientSocket::try_write`](super::ClientSocket::try_write).
     pub fn try_send(&self, piece: &Bytes) -> io::Result<usize> {
-        self.take(piece.len(), |room| piece.slice(..room))
+        self.take(piece.len(), false, |room| piece.slice(..room))
     }
 
     pub(super) fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         let wanted = pieces.iter().map(|piece| piece.len()).sum();
-        self.take(wanted, |room| {
+        self.take(wanted, false, |room| {
             let mut joined = Vec::with_capacity(room);
             for piece in pieces {
                 joined.extend_from_slice(&piece[..piece.len().min(room - joined.len())]);
@@ -147,8 +153,21 @@ impl Stream {
         })
     }
 
-    /// Sends as much of `wanted` bytes as there is room for; `cut` gives that many.
-    fn take(&self, wanted: usize, cut: impl FnOnce(usize) -> Bytes) -> io::Result<usize> {
+    /// Says that nothing waits any more: room that was asked for and not used is for others.
+    pub(super) fn rest(&self) {
+        if let Half::Begun(send) = &mut *self.half.borrow_mut() {
+            send.reserve_capacity(0);
+        }
+    }
+
+    /// Sends as much of `wanted` bytes as there is room for; `cut` gives that many. `ends`: the body
+    /// ends with the last of them.
+    fn take(
+        &self,
+        wanted: usize,
+        ends: bool,
+        cut: impl FnOnce(usize) -> Bytes,
+    ) -> io::Result<usize> {
         if wanted == 0 {
             return Ok(0);
         }
@@ -158,7 +177,9 @@ impl Stream {
             if room == 0 {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
-            send.send_data(cut(room), false).map_err(broken)?;
+            let last = ends && room == wanted;
+            send.send_data(cut(room), last).map_err(broken)?;
+            self.ended.set(last);
             Ok(room)
         })
     }

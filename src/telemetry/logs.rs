@@ -61,7 +61,7 @@ impl Logs {
     /// See [`LogError`]. A folder (`log.dir`) that cannot be written is none: then the lines go to
     /// standard error, and one of them says so.
     pub fn start(settings: &Log) -> Result<Self, LogError> {
-        let filter = EnvFilter::try_new(&settings.level)?;
+        let filter = filter(&settings.level)?;
         let path = match (&settings.file, &settings.dir) {
             (Some(file), _) => Some(file.clone()),
             (None, dir) => dir.as_deref().map(|dir| dir.join(NAME)),
@@ -135,7 +135,7 @@ impl Logs {
     /// # Errors
     /// It is none.
     pub fn set_level(&self, level: &str) -> Result<(), LogError> {
-        let filter = EnvFilter::try_new(level)?;
+        let filter = filter(level)?;
         // It fails only when nobody logs any more.
         let _ = self.filter.reload(filter);
         Ok(())
@@ -146,6 +146,15 @@ impl Drop for Logs {
     fn drop(&mut self) {
         finish();
     }
+}
+
+/// Every frame of HTTP/2 is a line of its library at `debug`: a plain `debug` is without them, since
+/// nothing else could be found among them.
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(match level {
+        "debug" => "debug,h2=info",
+        level => level,
+    })
 }
 
 /// Writes what waits, for a second at most. Nothing is logged after it.

@@ -1,12 +1,13 @@
 //! The end of a connection: it was idle, or the server stops.
 
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 
 use crate::{
     client::{Client, get},
     raw::{self, DATA, END_STREAM, GOAWAY, INITIAL_WINDOW_SIZE, NO_ERROR, Outcome, Raw},
     site::{Site, calm, plain, poll, stream},
-    support::{Backend, Door, eventually},
+    support::{Backend, Door, Wire, eventually},
 };
 
 const GONE: &str = "Grip-Link: </gone>; rel=gone";
@@ -165,6 +166,60 @@ fn the_goodbye_names_the_last_stream() {
     }
     assert_eq!(named.last(), Some(&vec![0, 0, 0, 1]));
     assert_eq!(body, b"ok");
+    assert!(site.gripd.wait_exit().success());
+}
+
+/// A client that is still reading sends the windows that it opens, and what it has not read is not
+/// destroyed by that.
+#[test]
+fn the_last_answer_reaches_a_slow_client() {
+    let door = Door::shut();
+    let behind = std::sync::Arc::clone(&door);
+    let body = vec![b'x'; 1 << 20];
+    let answer = crate::support::answer("200 OK", "", &body);
+    let backend = Backend::start(move |_, reply| {
+        behind.pass();
+        reply.send(&answer);
+    });
+    let mut site = Site::behind(backend, calm);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&site.gripd.clients.into()).unwrap();
+    let mut raw = Raw::over(Wire::over(socket.into()));
+    raw.wire.send(raw::PREFACE);
+    let window = [(raw::HEADER_TABLE_SIZE, 0), (INITIAL_WINDOW_SIZE, 16 << 20)];
+    raw.send(raw::SETTINGS, 0, 0, raw::settings_payload(&window));
+    raw.open_window(0, 16 << 20);
+    raw.get(1, "/");
+    door.wait_came(1);
+    site.gripd.signal("TERM");
+    // It answers the ping by which gripd knows that the goodbye was read.
+    raw.until("a ping", |frame| frame.kind == raw::PING);
+    door.open();
+    // All that it has read, and a word for each piece.
+    let mut all = Vec::new();
+    loop {
+        let piece = raw.wire.try_exact(1000);
+        if piece.is_empty() {
+            break;
+        }
+        all.extend(piece);
+        raw.wire
+            .try_send(raw::frame(raw::WINDOW_UPDATE, 0, 0, [0, 0, 0, 1]));
+    }
+    let (mut read, mut ended) = (0, false);
+    while let [a, b, c, kind, flags, ..] = all[..] {
+        let len = u32::from_be_bytes([0, a, b, c]) as usize;
+        if all.len() < 9 + len {
+            break;
+        }
+        if kind == DATA {
+            read += len;
+            ended |= flags & END_STREAM != 0;
+        }
+        all.drain(..9 + len);
+    }
+    assert_eq!((read, ended), (body.len(), true));
     assert!(site.gripd.wait_exit().success());
 }
 

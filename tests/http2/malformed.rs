@@ -240,8 +240,8 @@ fn a_malformed_request_harms_no_other_of_its_connection() {
     assert!(backend.asked().iter().all(|one| one == "GET /fine"));
 }
 
-/// The body says another length than the head: it never looks whole to the backend, and what is too
-/// much is no second request.
+/// The body says another length than the head: one that is too short never looks whole to the
+/// backend, and what is too much is no part of it and no second request.
 #[test]
 fn a_body_that_disagrees_with_its_length_is_never_whole() {
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: h.test\r\n\r\n";
@@ -267,7 +267,12 @@ fn a_body_that_disagrees_with_its_length_is_never_whole() {
         assert!(is_harmless(&outcome), "{length}: {pieces:?}: {outcome:?}");
         assert_eq!(gripd.fetch("/fine").text(), "ok");
         let whole = backend.requests();
-        let whole: Vec<_> = whole.iter().map(|one| one.head.target()).collect();
+        // What the head has spoken of may have gone on before more than that came.
+        let whole: Vec<_> = whole
+            .iter()
+            .filter(|one| !(length == "3" && one.body == b"abc"))
+            .map(|one| one.head.target())
+            .collect();
         assert_eq!(whole, ["/fine"], "{length}: {pieces:?}");
         let asked = backend.asked();
         assert!(!asked.contains(&"GET /smuggled".into()), "{asked:?}");
@@ -305,6 +310,7 @@ fn trailers_change_no_head() {
     let names = [
         "authorization",
         "content-length",
+        "expect",
         "host",
         "te",
         "trailer",

@@ -302,3 +302,64 @@ fn a_socket_that_is_not_read_costs_little() {
     raw.wire.close();
     gripd.wait_subscribers("a", "http-stream", 1);
 }
+
+/// A stream that had too much to say and has nothing more sets no part of the connection's window
+/// aside.
+#[test]
+fn a_stream_that_has_recovered_takes_no_room_from_others() {
+    let link = "Grip-Link: </next>; rel=next; timeout=3600";
+    let held =
+        |channel: &str, body: &str| stream_with(&[&format!("Grip-Channel: {channel}"), link], body);
+    let backend = Backend::start(move |request, reply| {
+        let (channel, body) = match request.head.target() {
+            "/slow" => ("a", "hi\n"),
+            "/next" => ("a", ""),
+            _ => ("b", "hi\n"),
+        };
+        reply.send(held(channel, body));
+    });
+    let gripd = Gripd::start(|c| narrow(c).route(format!("* {}", backend.addr)));
+    let mut raw = Raw::with(&gripd, &[(INITIAL_WINDOW_SIZE, 3)]);
+    let slow: Vec<u32> = (0..5).map(|n| 2 * n + 1).collect();
+    for stream in &slow {
+        raw.get(*stream, "/slow");
+        assert_eq!(raw.expect(DATA, *stream).payload, b"hi\n");
+    }
+    gripd.wait_subscribers("a", "http-stream", 5);
+    let mut number = 0;
+    eventually("all of them are to recover", || {
+        number += 1;
+        gripd.publish(&json!([item("a", number)]));
+        metric(&gripd, RECOVERED) >= 5
+    });
+    // They take what they missed, which is nothing.
+    for stream in &slow {
+        raw.open_window(*stream, 100_000);
+    }
+    eventually("they recover", || {
+        backend.asked().contains(&"GET /next".to_owned())
+    });
+    raw.get(101, "/other");
+    assert_eq!(taken(&mut raw, 101), 3);
+    raw.open_window(101, 100_000);
+    // The connection's window has 65,535 bytes, and the others get back what they use.
+    let mut got = 0;
+    gripd.push("b", &"x".repeat(60_000));
+    while got < 60_000 {
+        got += taken(&mut raw, 101);
+    }
+}
+
+/// Bytes of the next piece on a stream; what comes on others is given back to the connection.
+fn taken(raw: &mut Raw, stream: u32) -> usize {
+    loop {
+        let piece = raw.until("a piece", |one| one.kind == DATA);
+        if piece.stream == stream {
+            return piece.payload.len();
+        }
+        let length = u32::try_from(piece.payload.len()).unwrap();
+        if length > 0 {
+            raw.open_window(0, length);
+        }
+    }
+}

@@ -1,14 +1,19 @@
-//! A socket of which some bytes were read before the library got it.
+//! A socket of which some bytes were read before the library got it, and which is closed gently.
 
 use std::{
+    future::Future,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
+use super::super::refusal::{DISCARD, LINGER};
 use crate::socket::ClientSocket;
 
 /// The socket, and what was read of it.
@@ -16,11 +21,24 @@ use crate::socket::ClientSocket;
 pub(super) struct Ahead {
     socket: ClientSocket,
     early: BytesMut,
+    closing: Option<Box<Closing>>,
+}
+
+/// Nothing is written any more; what the client still sends is discarded.
+#[derive(Debug)]
+struct Closing {
+    until: Pin<Box<Sleep>>,
+    /// Most bytes that are read yet.
+    left: usize,
 }
 
 impl Ahead {
     pub(super) fn new(socket: ClientSocket, early: BytesMut) -> Self {
-        Self { socket, early }
+        Self {
+            socket,
+            early,
+            closing: None,
+        }
     }
 }
 
@@ -69,7 +87,30 @@ impl AsyncWrite for Ahead {
         Pin::new(&mut self.socket).poll_flush(context)
     }
 
+    /// Ready when the client has ended its side, too: closing over what it still sends, be it that
+    /// it has read something, would reset the connection and destroy what it has not read yet.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        let Self {
+            socket, closing, ..
+        } = &mut *self;
+        if closing.is_none() {
+            ready!(Pin::new(&mut *socket).poll_shutdown(context))?;
+        }
+        let closing = closing.get_or_insert_with(|| {
+            Box::new(Closing {
+                until: Box::pin(sleep(LINGER)),
+                left: DISCARD,
+            })
+        });
+        while closing.left > 0 && closing.until.as_mut().poll(context).is_pending() {
+            let mut buffer = [0; 1024];
+            let mut read = ReadBuf::new(&mut buffer);
+            ready!(Pin::new(&mut *socket).poll_read(context, &mut read))?;
+            match read.filled().len() {
+                0 => break,
+                length => closing.left = closing.left.saturating_sub(length),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

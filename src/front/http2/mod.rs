@@ -114,6 +114,7 @@ fn serve(
         let _ticket = &ticket;
         let live = Rc::new(Live::default());
         let keep_alive = front.settings.timeouts.keep_alive;
+        let last_words = front.settings.timeouts.drain.max(GOODBYE);
         let mut deadline = Instant::now() + keep_alive;
         let mut ending = false;
         loop {
@@ -136,7 +137,8 @@ fn serve(
                 },
                 () = stopping => {}
                 () = live.none.notified() => {
-                    deadline = Instant::now() + if ending { GOODBYE } else { keep_alive };
+                    // Its last answers may still be on their way.
+                    deadline = Instant::now() + if ending { last_words } else { keep_alive };
                 }
                 () = sleep_until(deadline), if live.count.get() == 0 => {
                     if ending {

@@ -3,7 +3,9 @@
 //! request may be, and how large. A hold keeps the text, too, to make the request again.
 
 use std::{
+    error::Error,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -16,11 +18,12 @@ use http::{
 };
 use http_body::{Body, Frame};
 
+use super::super::gated::Signals;
 use crate::{
     forward::Upload,
     grip::BODY_LIMIT,
     hold,
-    http1::gate::{self, Fault, scan_head},
+    http1::gate::{self, BodyScan, Fault, Framing, scan_head},
     socket::Stream,
 };
 
@@ -30,6 +33,8 @@ pub(super) struct Asked {
     pub(super) request: Request<Upload>,
     /// Its head, as HTTP/1 would have it.
     pub(super) text: Bytes,
+    /// Where it is told what is wrong with its body.
+    pub(super) signals: Rc<Signals>,
 }
 
 impl Asked {
@@ -59,10 +64,15 @@ impl Asked {
         if has_body && head.headers.contains_key(EXPECT) {
             stream.go_on();
         }
-        let upload = Upload::new(Incoming(body), BODY_LIMIT);
+        let signals = Rc::<Signals>::default();
+        let body = Incoming {
+            body,
+            signals: Rc::clone(&signals),
+        };
         Ok(Self {
-            request: Request::from_parts(head, upload),
+            request: Request::from_parts(head, Upload::new(body, BODY_LIMIT)),
             text: text.into(),
+            signals,
         })
     }
 
@@ -74,6 +84,7 @@ impl Asked {
         Some(Self {
             request: Request::from_parts(hold::parts(text)?, upload),
             text: Bytes::copy_from_slice(text),
+            signals: Rc::default(),
         })
     }
 }
@@ -130,29 +141,50 @@ fn line(out: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     }
 }
 
+/// Trailers pass the gate as those of a body in chunks do.
+fn check(trailers: &HeaderMap) -> Result<(), Fault> {
+    let mut out = BytesMut::from(&b"0\r\n"[..]);
+    for (name, value) in trailers {
+        line(&mut out, name, value.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    let mut scan = BodyScan::new(Framing::Chunked, 0);
+    scan.feed(&out).map(drop)
+}
+
 /// A request's body. The client may send on as soon as a piece is taken.
-struct Incoming(RecvStream);
+struct Incoming {
+    body: RecvStream,
+    signals: Rc<Signals>,
+}
 
 impl Body for Incoming {
     type Data = Bytes;
-    type Error = h2::Error;
+    type Error = Box<dyn Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        if let Some(piece) = ready!(self.0.poll_data(context)) {
-            return Poll::Ready(Some(piece.and_then(|piece| {
-                self.0.flow_control().release_capacity(piece.len())?;
-                Ok(Frame::data(piece))
-            })));
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(piece) = ready!(self.body.poll_data(context)).transpose()? {
+            self.body.flow_control().release_capacity(piece.len())?;
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
         }
-        let trailers = ready!(self.0.poll_trailers(context)).transpose();
-        Poll::Ready(trailers.map(|trailers| trailers.map(Frame::trailers)))
+        let Some(trailers) = ready!(self.body.poll_trailers(context))? else {
+            return Poll::Ready(None);
+        };
+        Poll::Ready(Some(match check(&trailers) {
+            Ok(()) => Ok(Frame::trailers(trailers)),
+            Err(fault) => {
+                let text = fault.to_string();
+                self.signals.fault.replace(Some(fault));
+                Err(text.into())
+            }
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.is_end_stream()
     }
 }
 

@@ -20,7 +20,8 @@ use super::{
         Front, Peer,
         body::Outgoing,
         exchange::{Desk, Next, Stage},
-        refusal, service,
+        refusal::{self, LINGER},
+        service,
     },
     Ticket,
     request::Asked,
@@ -92,7 +93,7 @@ async fn answer(
     peer: Peer,
     paused: Option<Paused>,
 ) -> Option<Session> {
-    let desk = Desk::new(peer, asked.text, None, false, paused);
+    let desk = Desk::new(asked.signals, peer, asked.text, None, false, paused);
     // The rest of its body cannot be taken for another request.
     desk.signals.read.set(true);
     let is_head = asked.request.method() == Method::HEAD;
@@ -157,9 +158,9 @@ async fn refuse(stream: &Stream, fault: &Fault) {
     let (head, mut text) = refusal::response(fault.status(), &fault.to_string()).into_parts();
     let mut head = Response::from_parts(head, ());
     hold::complete(&mut head, None);
-    if stream.begin(head, false).is_ok() && write(stream, &mut text, LINGER).await.is_some() {
-        // Who has gone needs no end.
-        let _ = stream.end();
+    if stream.begin(head, false).is_ok() {
+        // Who has gone needs no answer.
+        let _ = write(stream, &mut text, true, LINGER).await;
     }
 }
 
@@ -189,7 +190,13 @@ async fn send(
     loop {
         match poll_fn(|context| poll_piece(stream, &mut body, desk, context)).await? {
             Piece::Frame(frame) => match frame.into_data() {
-                Ok(mut piece) => write(stream, &mut piece, idle).await?,
+                Ok(mut piece) => {
+                    let ends = body.is_end_stream() && !piece.is_empty();
+                    write(stream, &mut piece, ends, idle).await?;
+                    if ends {
+                        return Some(());
+                    }
+                }
                 Err(frame) => {
                     return stream.end_with(frame.into_trailers().ok()?).ok();
                 }
@@ -233,19 +240,17 @@ fn told(desk: &Desk, error: &forward::BodyError) {
     tracing::debug!(client.addr = %desk.peer.remote, %error, "answer broken off");
 }
 
-/// Writes a piece; `None` when the client has gone, or takes nothing for `idle`.
-async fn write(stream: &Stream, piece: &mut Bytes, idle: Duration) -> Option<()> {
+/// Writes a piece, the last one if the body `ends`; `None` when the client has gone, or takes
+/// nothing for `idle`.
+async fn write(stream: &Stream, piece: &mut Bytes, ends: bool, idle: Duration) -> Option<()> {
     while !piece.is_empty() {
         let sent = poll_fn(|context| {
             if stream.poll_gone(context).is_ready() {
                 return Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into()));
             }
-            stream.poll_send(piece, context)
+            stream.poll_send(piece, ends, context)
         });
         timeout(idle, sent).await.ok()?.ok()?;
     }
     Some(())
 }
-
-/// How long a client may take for a refusal.
-const LINGER: Duration = Duration::from_secs(2);

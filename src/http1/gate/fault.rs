@@ -6,7 +6,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// The first byte cannot begin a request.
-    #[error("The connection does not begin with an HTTP/1 request; this port speaks plain HTTP/1.")]
+    #[error("The connection does not begin with an HTTP request.")]
     NotHttp,
     /// Too many empty lines before the request line.
     #[error("More than {limit} empty lines stand before the request line.")]
