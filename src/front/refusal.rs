@@ -77,4 +77,4 @@ pub(super) async fn close(socket: &mut ClientSocket, unread: bool) {
 
 /// How long, and for how many bytes, a closing connection listens.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
-pub(super) const DISCARD: usize = 64 << 10;
+const DISCARD: usize = 64 << 10;

@@ -25,8 +25,6 @@ pub struct Stream {
     remote: Remote,
     /// Its client does not want it any more.
     gone: Cell<bool>,
-    /// Its end is sent.
-    ended: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -44,7 +42,6 @@ impl Stream {
             half: RefCell::new(Half::Silent(respond)),
             remote,
             gone: Cell::new(false),
-            ended: Cell::new(false),
         }
     }
 
@@ -73,7 +70,6 @@ impl Stream {
         };
         let send = respond.send_response(head, ends).map_err(broken)?;
         *half = Half::Begun(send);
-        self.ended.set(ends);
         Ok(())
     }
 
@@ -97,14 +93,11 @@ impl Stream {
         }
     }
 
-    /// Ends the body, if it has not ended.
+    /// Ends the body.
     ///
     /// # Errors
-    /// The client has gone.
+    /// The client has gone, or the body has ended before.
     pub fn end(&self) -> io::Result<()> {
-        if self.ended.replace(true) {
-            return Ok(());
-        }
         self.begun(|send| send.send_data(Bytes::new(), true).map_err(broken))
     }
 
@@ -113,7 +106,6 @@ impl Stream {
     /// # Errors
     /// The client has gone.
     pub fn end_with(&self, trailers: HeaderMap) -> io::Result<()> {
-        self.ended.set(true);
         self.begun(|send| send.send_trailers(trailers).map_err(broken))
     }
 
@@ -179,7 +171,6 @@ impl Stream {
             }
             let last = ends && room == wanted;
             send.send_data(cut(room), last).map_err(broken)?;
-            self.ended.set(last);
             Ok(room)
         })
     }
@@ -226,7 +217,8 @@ impl Stream {
         }
     }
 
-    pub(super) fn remote(&self) -> Remote {
+    /// Whose connection it is.
+    pub fn remote(&self) -> Remote {
         self.remote
     }
 }

@@ -4,41 +4,35 @@ use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::super::refusal::{DISCARD, LINGER};
+use super::super::refusal;
 use crate::socket::ClientSocket;
 
 /// The socket, and what was read of it.
-#[derive(Debug)]
 pub(super) struct Ahead {
-    socket: ClientSocket,
+    /// `None` once it is being closed.
+    socket: Option<ClientSocket>,
     early: BytesMut,
-    closing: Option<Box<Closing>>,
-}
-
-/// Nothing is written any more; what the client still sends is discarded.
-#[derive(Debug)]
-struct Closing {
-    until: Pin<Box<Sleep>>,
-    /// Most bytes that are read yet.
-    left: usize,
+    closing: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
 
 impl Ahead {
     pub(super) fn new(socket: ClientSocket, early: BytesMut) -> Self {
         Self {
-            socket,
+            socket: Some(socket),
             early,
             closing: None,
         }
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut ClientSocket>> {
+        let socket = self.socket.as_mut().map(Pin::new);
+        socket.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 
@@ -49,7 +43,7 @@ impl AsyncRead for Ahead {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.early.is_empty() {
-            return Pin::new(&mut self.socket).poll_read(context, into);
+            return self.socket()?.poll_read(context, into);
         }
         let most = into.remaining().min(self.early.len());
         into.put_slice(&self.early[..most]);
@@ -68,7 +62,7 @@ impl AsyncWrite for Ahead {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        self.socket()?.poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -76,41 +70,27 @@ impl AsyncWrite for Ahead {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, pieces)
+        self.socket()?.poll_write_vectored(context, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        self.socket()?.poll_flush(context)
     }
 
-    /// Ready when the client has ended its side, too: closing over what it still sends, be it that
-    /// it has read something, would reset the connection and destroy what it has not read yet.
+    /// Ready when the client has ended its side, too, or has had its time for that.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self {
-            socket, closing, ..
-        } = &mut *self;
-        if closing.is_none() {
-            ready!(Pin::new(&mut *socket).poll_shutdown(context))?;
+        if let Some(mut socket) = self.socket.take() {
+            // It may still be sending, be it only that it has read something.
+            let closing = async move { refusal::close(&mut socket, true).await };
+            self.closing = Some(Box::pin(closing));
         }
-        let closing = closing.get_or_insert_with(|| {
-            Box::new(Closing {
-                until: Box::pin(sleep(LINGER)),
-                left: DISCARD,
-            })
-        });
-        while closing.left > 0 && closing.until.as_mut().poll(context).is_pending() {
-            let mut buffer = [0; 1024];
-            let mut read = ReadBuf::new(&mut buffer);
-            ready!(Pin::new(&mut *socket).poll_read(context, &mut read))?;
-            match read.filled().len() {
-                0 => break,
-                length => closing.left = closing.left.saturating_sub(length),
-            }
+        match &mut self.closing {
+            Some(closing) => closing.as_mut().poll(context).map(Ok),
+            None => Poll::Ready(Ok(())),
         }
-        Poll::Ready(Ok(()))
     }
 }

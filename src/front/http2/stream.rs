@@ -20,6 +20,7 @@ use super::{
         Front, Peer,
         body::Outgoing,
         exchange::{Desk, Next, Stage},
+        gated::Signals,
         refusal::{self, LINGER},
         service,
     },
@@ -27,7 +28,6 @@ use super::{
     request::Asked,
 };
 use crate::{
-    forward,
     hold::{self, Early, Outcome, Paused, Session},
     http1::gate::Fault,
     socket::{ClientSocket, Stream},
@@ -115,7 +115,7 @@ async fn answer(
     let idle = front.settings.timeouts.idle;
     let stage = match answered {
         Err(stage) => stage,
-        Ok(response) => match send(&stream, response, &desk, is_head, idle).await {
+        Ok(response) => match send(&stream, response, &desk.signals, is_head, idle).await {
             Some(()) => Stage::Over,
             None => Stage::Broken,
         },
@@ -155,13 +155,11 @@ fn park(start: hold::Start, stream: Stream, first: Option<Bytes>) -> Session {
 
 /// Answers a request that did not pass the gate.
 async fn refuse(stream: &Stream, fault: &Fault) {
-    let (head, mut text) = refusal::response(fault.status(), &fault.to_string()).into_parts();
-    let mut head = Response::from_parts(head, ());
-    hold::complete(&mut head, None);
-    if stream.begin(head, false).is_ok() {
-        // Who has gone needs no answer.
-        let _ = write(stream, &mut text, true, LINGER).await;
-    }
+    let signals = Rc::default();
+    let response = refusal::response(fault.status(), &fault.to_string());
+    let response = response.map(|text| Outgoing::whole(text, &signals));
+    // Who has gone needs no answer.
+    let _ = send(stream, response, &signals, false, LINGER).await;
 }
 
 /// Sends an answer; `None` when it cannot be finished. Where a hold goes on with its body, that is
@@ -169,7 +167,7 @@ async fn refuse(stream: &Stream, fault: &Fault) {
 async fn send(
     stream: &Stream,
     response: Response<Outgoing>,
-    desk: &Desk,
+    signals: &Signals,
     is_head: bool,
     idle: Duration,
 ) -> Option<()> {
@@ -188,7 +186,7 @@ async fn send(
         return Some(());
     }
     loop {
-        match poll_fn(|context| poll_piece(stream, &mut body, desk, context)).await? {
+        match poll_fn(|context| poll_piece(stream, &mut body, signals, context)).await? {
             Piece::Frame(frame) => match frame.into_data() {
                 Ok(mut piece) => {
                     let ends = body.is_end_stream() && !piece.is_empty();
@@ -218,7 +216,7 @@ enum Piece {
 fn poll_piece(
     stream: &Stream,
     body: &mut Outgoing,
-    desk: &Desk,
+    signals: &Signals,
     context: &mut Context<'_>,
 ) -> Poll<Option<Piece>> {
     if stream.poll_gone(context).is_ready() {
@@ -227,29 +225,20 @@ fn poll_piece(
     match Pin::new(body).poll_frame(context) {
         Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Piece::Frame(frame))),
         Poll::Ready(Some(Err(error))) => {
-            told(desk, &error);
+            tracing::debug!(client.addr = %stream.remote(), %error, "answer broken off");
             Poll::Ready(None)
         }
         Poll::Ready(None) => Poll::Ready(Some(Piece::End)),
-        Poll::Pending if desk.signals.answered.get() => Poll::Ready(Some(Piece::Hold)),
+        Poll::Pending if signals.answered.get() => Poll::Ready(Some(Piece::Hold)),
         Poll::Pending => Poll::Pending,
     }
-}
-
-fn told(desk: &Desk, error: &forward::BodyError) {
-    tracing::debug!(client.addr = %desk.peer.remote, %error, "answer broken off");
 }
 
 /// Writes a piece, the last one if the body `ends`; `None` when the client has gone, or takes
 /// nothing for `idle`.
 async fn write(stream: &Stream, piece: &mut Bytes, ends: bool, idle: Duration) -> Option<()> {
     while !piece.is_empty() {
-        let sent = poll_fn(|context| {
-            if stream.poll_gone(context).is_ready() {
-                return Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into()));
-            }
-            stream.poll_send(piece, ends, context)
-        });
+        let sent = poll_fn(|context| stream.poll_send(piece, ends, context));
         timeout(idle, sent).await.ok()?.ok()?;
     }
     Some(())
