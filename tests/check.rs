@@ -30,8 +30,8 @@ fn every_fault_has_its_place() {
         answer.out,
         "gripd.toml:1:1: threads must be a whole number from 0 to 1024\n\
          gripd.toml:4:1: unknown key limits.request_heads; allowed in [limits]: request_head, \
-         request_target, request_headers, response_head, request_body, connections, \
-         streams, connect_waiters, connection_buffer, publish_buffer, early_bytes, idle_upstream, \
+         request_target, request_headers, response_head, response_headers, request_body, \
+         connections, streams, connect_waiters, connection_buffer, publish_buffer, early_bytes, idle_upstream, \
          websocket_message, websocket_answer\n\
          gripd.toml:6:1: log.level must be error, warn, info, debug, trace, a number from 0 to 4, \
          or a filter such as info,gripd::hub=debug\n\

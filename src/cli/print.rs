@@ -140,6 +140,7 @@ request_head = "1MiB"
 request_target = 300
 request_headers = 9
 response_head = 9001
+response_headers = 9
 request_body = "3GiB"
 connections = 1
 streams = 3

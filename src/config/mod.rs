@@ -182,6 +182,9 @@ pub struct Limits {
     pub request_headers: usize,
     /// Bytes of a backend response's head. Default 256 KiB.
     pub response_head: usize,
+    /// Headers of a backend's response. Default 100: for more of them the HTTP library takes room
+    /// from the heap, for each response.
+    pub response_headers: usize,
     /// Bytes of a client's request body. Default: no limit (0).
     pub request_body: u64,
     /// Client connections at once. Default 0: what the open-file limit allows.
@@ -357,6 +360,7 @@ impl Default for Limits {
             request_target: 16 << 10,
             request_headers: 128,
             response_head: 256 << 10,
+            response_headers: 100,
             request_body: 0,
             connections: 0,
             streams: 128,

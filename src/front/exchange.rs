@@ -134,7 +134,7 @@ impl<'f> Exchange<'f> {
         let mut connection = http1::Builder::new()
             .preserve_header_case(true)
             .title_case_headers(true)
-            .max_headers(front.settings.limits.request_headers)
+            .max_headers(most_headers(front, &head))
             .max_buf_size(front.settings.limits.request_head.max(BUFFER) + 1)
             .serve_connection(TokioIo::new(io), service);
         let stage = poll_fn(|context| match connection.poll_without_shutdown(context) {
@@ -276,6 +276,15 @@ impl Desk {
                 Turn::Over
             }
         }
+    }
+}
+
+/// As many as there are: for few of them hyper needs no room but its stack. Of a body in chunks the
+/// trailers count, too, and are still to come.
+fn most_headers(front: &Front, head: &gate::Head) -> usize {
+    match head.framing {
+        gate::Framing::Chunked => front.limits.headers,
+        gate::Framing::None | gate::Framing::Length(_) => head.headers,
     }
 }
 

@@ -36,13 +36,17 @@ pub struct Pool {
 
 #[derive(Debug)]
 struct Shelf {
-    idle: RefCell<HashMap<Way, Vec<Idle>>>,
+    idle: RefCell<HashMap<Way, Rc<Stack>>>,
     /// Most idle connections of one way.
     most: usize,
     /// How long one may be idle.
     rest: Duration,
     sweeping: Cell<bool>,
 }
+
+/// The idle connections of one way; the last used is on top.
+#[derive(Debug, Default)]
+struct Stack(RefCell<Vec<Idle>>);
 
 #[derive(Debug)]
 struct Idle {
@@ -73,7 +77,8 @@ impl Drop for TaskGuard {
 #[derive(Debug)]
 pub(super) struct Lease {
     wire: Wire,
-    way: Way,
+    /// Where it goes back to.
+    stack: Rc<Stack>,
     shelf: Weak<Shelf>,
     claim: Option<Arc<Claim>>,
     /// Did it serve a request before?
@@ -87,7 +92,7 @@ impl Pool {
         builder
             .preserve_header_case(true)
             .title_case_headers(true)
-            .max_headers(RESPONSE_HEADERS)
+            .max_headers(settings.limits.response_headers)
             .max_header_size(settings.limits.response_head)
             .max_buf_size(settings.limits.response_head.max(LEAST_BUFFER));
         Self {
@@ -103,15 +108,15 @@ impl Pool {
 
     /// The idle connection used last, if one is alive.
     pub(super) fn take(&self, way: &Way) -> Option<Lease> {
-        let mut idle = self.shelf.idle.borrow_mut();
-        let waiting = idle.get_mut(way)?;
-        while let Some(Idle { wire, since }) = waiting.pop() {
+        let stack = Rc::clone(self.shelf.idle.borrow().get(way)?);
+        let wire = loop {
+            let Idle { wire, since } = stack.0.borrow_mut().pop()?;
             if since.elapsed() < self.shelf.rest && wire.sender.is_ready() {
-                wire.notes.clear();
-                return Some(self.lease(wire, way.clone(), true));
+                break wire;
             }
-        }
-        None
+        };
+        wire.notes.clear();
+        Some(self.lease(wire, stack, true))
     }
 
     /// Speaks HTTP/1 on a new socket.
@@ -128,21 +133,19 @@ impl Pool {
             let _ = connection.with_upgrades().await;
         });
         let task = TaskGuard(Some(task.abort_handle()));
-        Ok(self.lease(
-            Wire {
-                sender,
-                task,
-                notes,
-            },
-            way,
-            false,
-        ))
+        let wire = Wire {
+            sender,
+            task,
+            notes,
+        };
+        let stack = self.shelf.stack(way);
+        Ok(self.lease(wire, stack, false))
     }
 
-    fn lease(&self, wire: Wire, way: Way, reused: bool) -> Lease {
+    fn lease(&self, wire: Wire, stack: Rc<Stack>, reused: bool) -> Lease {
         Lease {
             wire,
-            way,
+            stack,
             shelf: Rc::downgrade(&self.shelf),
             claim: None,
             reused,
@@ -153,10 +156,12 @@ impl Pool {
     #[cfg(test)]
     pub(crate) fn idle(&self) -> usize {
         let idle = self.shelf.idle.borrow();
-        idle.values()
-            .flatten()
-            .filter(|one| !one.wire.sender.is_closed())
-            .count()
+        let alive = |stack: &Rc<Stack>| {
+            let stack = stack.0.borrow();
+            let alive = stack.iter().filter(|one| !one.wire.sender.is_closed());
+            alive.count()
+        };
+        idle.values().map(alive).sum()
     }
 }
 
@@ -198,51 +203,61 @@ impl Lease {
         let Some(home) = self.shelf.upgrade() else {
             return;
         };
-        let Self { mut wire, way, .. } = self;
+        let Self {
+            mut wire, stack, ..
+        } = self;
         if !upload.is_delivered() || wire.sender.is_closed() || home.most == 0 {
             return;
         }
         if wire.sender.is_ready() {
-            return home.put(way, wire);
+            return stack.put(wire, home.most);
         }
         // hyper's task has yet to see that the answer was taken.
         spawn_local(async move {
             if let Ok(Ok(())) = timeout(SETTLE, wire.sender.ready()).await {
-                home.put(way, wire);
+                stack.put(wire, home.most);
             }
         });
     }
 }
 
 impl Shelf {
-    fn put(self: &Rc<Self>, way: Way, wire: Wire) {
+    /// The stack of a way; a new one, where there is none.
+    fn stack(self: &Rc<Self>, way: Way) -> Rc<Stack> {
+        if !self.sweeping.replace(true) {
+            spawn_local(sweep(Rc::downgrade(self), self.rest));
+        }
+        Rc::clone(self.idle.borrow_mut().entry(way).or_default())
+    }
+
+    /// Drops what is dead or idle for too long; tells whether anything is left.
+    fn prune(&self) -> bool {
         let mut idle = self.idle.borrow_mut();
-        let waiting = idle.entry(way).or_default();
-        if waiting.len() >= self.most {
+        idle.retain(|_, stack| {
+            let mut waiting = stack.0.borrow_mut();
+            waiting.retain(|one| one.since.elapsed() < self.rest && !one.wire.sender.is_closed());
+            // One that is in use comes back to it.
+            !waiting.is_empty() || Rc::strong_count(stack) > 1
+        });
+        !idle.is_empty()
+    }
+}
+
+impl Stack {
+    /// Puts a connection on top, and lets the lowest go where there would be more than `most`.
+    fn put(&self, wire: Wire, most: usize) {
+        let mut waiting = self.0.borrow_mut();
+        if waiting.len() >= most {
             waiting.remove(0);
         }
         waiting.push(Idle {
             wire,
             since: Instant::now(),
         });
-        drop(idle);
-        if !self.sweeping.replace(true) {
-            spawn_local(sweep(Rc::downgrade(self), self.rest));
-        }
-    }
-
-    /// Drops what is dead or idle for too long; tells whether anything is left.
-    fn prune(&self) -> bool {
-        let mut idle = self.idle.borrow_mut();
-        idle.retain(|_, waiting| {
-            waiting.retain(|one| one.since.elapsed() < self.rest && !one.wire.sender.is_closed());
-            !waiting.is_empty()
-        });
-        !idle.is_empty()
     }
 }
 
-/// Runs as long as anything is idle.
+/// Runs as long as any way is known.
 async fn sweep(shelf: Weak<Shelf>, rest: Duration) {
     loop {
         tokio::time::sleep((rest / 4).max(Duration::from_millis(10))).await;
@@ -253,10 +268,6 @@ async fn sweep(shelf: Weak<Shelf>, rest: Duration) {
         }
     }
 }
-
-/// Most headers of a response: far above real ones, and bounded since each costs room before it is
-/// parsed.
-const RESPONSE_HEADERS: usize = 256;
 
 /// hyper refuses smaller buffers.
 const LEAST_BUFFER: usize = 8192;

@@ -231,7 +231,10 @@ fn explain(call: &Call<'_>, error: &hyper::Error, lease: &Lease, unread: bool) -
             return Error::Tls(tls::refused(error));
         }
     }
-    if error.is_parse() || error.is_parse_too_large() {
+    if error.is_parse_too_large() {
+        return Error::Garbage(TOO_LARGE.into());
+    }
+    if error.is_parse() {
         return Error::Garbage(why(error));
     }
     if unread {
@@ -275,3 +278,7 @@ fn is_idempotent(method: &Method) -> bool {
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
     )
 }
+
+/// The library does not say which of the two limits it was.
+const TOO_LARGE: &str = "its head has more bytes than limits.response_head allows, or more headers \
+                         than limits.response_headers";

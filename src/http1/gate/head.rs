@@ -101,6 +101,7 @@ fn read_head(text: &[u8], limits: &Limits) -> Result<Head, Fault> {
             });
         }
         facts.note(field::field(line?, index + 2, plain)?)?;
+        facts.lines += 1;
     }
     facts.into_head(first, limits)
 }
@@ -129,6 +130,7 @@ fn lines(mut text: &[u8]) -> impl Iterator<Item = Result<&[u8], Fault>> {
     reason = "independent facts of one head, not the states of a machine"
 )]
 struct Facts {
+    lines: usize,
     host: bool,
     length: Option<u64>,
     coding: Option<Result<(), Coding>>,
@@ -211,6 +213,7 @@ impl Facts {
         Ok(Head {
             len: 0,
             version: first.version,
+            headers: self.lines,
             framing,
             expects_continue: self.expects && modern && has_body,
             keep_alive: !self.close && (modern || self.keep_alive),

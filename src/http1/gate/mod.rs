@@ -59,6 +59,8 @@ pub struct Head {
     pub len: usize,
     /// The client's protocol version.
     pub version: Version,
+    /// Header lines.
+    pub headers: usize,
     /// How the body is delimited.
     pub framing: Framing,
     /// The client waits for `100 Continue` before it sends the body. False where there is no body

@@ -29,6 +29,12 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "limits",
+        "response_headers",
+        Slot::Count(|s| &mut s.limits.response_headers, 8, 4096),
+        "most headers of a backend response; more than 100 make each response a little dearer",
+    ),
+    key(
+        "limits",
         "request_body",
         Slot::Body(|s| &mut s.limits.request_body),
         "most bytes of a client's request body; 0: no limit",
