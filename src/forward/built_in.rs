@@ -23,9 +23,9 @@ impl Forwarder {
             self.welcome.answer(asked, upload).await
         } else {
             let base = route.path_beg.strip_suffix('/').unwrap_or(&route.path_beg);
-            let path = prepared.path.strip_prefix(base).unwrap_or(&prepared.path);
-            let query = prepared.query.as_deref();
-            test_target::answer(path, query, &asked.headers, upload).await
+            let path = asked.uri.path();
+            let path = path.strip_prefix(base).unwrap_or(path);
+            test_target::answer(path, asked.uri.query(), &asked.headers, upload).await
         };
         let body = if prepared.method == Method::HEAD {
             Body::empty()

@@ -9,7 +9,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Cause, Forwarder, Upload, headers::Headers, place::Place, prepare::Prepared};
+use super::{
+    Cause, Forwarder, Upload,
+    headers::Headers,
+    place::{self, Place},
+    prepare::Prepared,
+};
 use crate::{
     routes::grammar::{Address, Domain, Route},
     upstream::show_address,
@@ -45,7 +50,7 @@ impl Forwarder {
         headers.push(header::USER_AGENT, HeaderValue::from_static("gripd"));
         let prepared = Prepared {
             method: Method::GET,
-            path,
+            uri: place::at(&path, None),
             place: Place::named(host(route, index)),
             headers,
             ..Prepared::default()

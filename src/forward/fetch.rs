@@ -12,8 +12,12 @@ use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::{
-    Answer, Asked, Cause, Failure, Forwarder, Location, Upload, failure, headers::Headers,
-    link::same_origin, note, place::Place, prepare::Prepared,
+    Answer, Asked, Cause, Failure, Forwarder, Location, Upload, failure,
+    headers::Headers,
+    link::same_origin,
+    note,
+    place::{self, Place},
+    prepare::Prepared,
 };
 use crate::{
     routes::{
@@ -157,8 +161,7 @@ impl Forwarder {
             headers.append(name.clone(), value.clone());
         }
         let prepared = Prepared {
-            path: place.rewritten(&route),
-            query: url.query().map(str::to_owned),
+            uri: place::at(&place.rewritten(&route), url.query()),
             method: fetch.method.clone(),
             place,
             headers,

@@ -41,8 +41,8 @@ impl Headers {
     }
 
     /// Removes all of a name.
-    pub(super) fn remove(&mut self, name: impl AsRef<str>) {
-        self.0.retain(|(other, _)| other.as_str() != name.as_ref());
+    pub(super) fn remove(&mut self, name: &HeaderName) {
+        self.0.retain(|(other, _)| other != name);
     }
 
     /// Keeps those whose name satisfies `test`.
@@ -71,10 +71,10 @@ impl Headers {
     }
 
     /// All values of a name, taken apart at commas, without empty ones.
-    pub(super) fn list(&self, name: impl AsRef<str>) -> Vec<String> {
+    pub(super) fn list(&self, name: &HeaderName) -> Vec<String> {
         self.0
             .iter()
-            .filter(|(other, _)| other.as_str() == name.as_ref())
+            .filter(|(other, _)| other == name)
             .flat_map(|(_, value)| tokens(value))
             .map(|token| String::from_utf8_lossy(token).into_owned())
             .collect()
@@ -105,7 +105,7 @@ impl Headers {
     /// Puts a list behind the others as one header; an empty one only removes.
     pub(super) fn push_list(&mut self, name: &HeaderName, values: &[String]) {
         self.remove(name);
-        if let (false, Ok(value)) = (values.is_empty(), HeaderValue::from_str(&values.join(", "))) {
+        if let (false, Ok(value)) = (values.is_empty(), HeaderValue::try_from(values.join(", "))) {
             self.0.push((name.clone(), value));
         }
     }
@@ -154,7 +154,7 @@ impl Headers {
 
     /// Removes what concerns the client's connection only, also what its `Connection` names.
     pub(super) fn strip_hop_by_hop(&mut self) {
-        let named = self.list(CONNECTION);
+        let named = self.list(&CONNECTION);
         self.0.retain(|(name, _)| {
             // A client that names the framing must not be able to take it away.
             let is_named = !is_framing(name)
@@ -170,7 +170,7 @@ impl Headers {
         if own.is_empty() {
             return;
         }
-        let mut seen = self.list(CDN_LOOP);
+        let mut seen = self.list(&CDN_LOOP);
         seen.push(own.to_owned());
         self.push_list(&CDN_LOOP, &seen);
     }

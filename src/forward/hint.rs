@@ -70,7 +70,7 @@ pub(super) fn tell(request: &Headers, answer: &Answer) {
     let (origin, allowed) = match hint {
         Hint::Ended | Hint::NotHeld | Hint::Unanswered => (None, None),
         Hint::OtherOrigin | Hint::WithoutCredentials => (
-            request.list(ORIGIN).pop(),
+            request.list(&ORIGIN).pop(),
             text(&answer.head.headers, &ACCESS_CONTROL_ALLOW_ORIGIN),
         ),
     };
@@ -91,13 +91,13 @@ impl Hint {
             return Some(if has_end { Self::Ended } else { Self::NotHeld });
         }
         // Browsers send `Origin` with such a `GET` only when the page has another.
-        let origin = request.list(ORIGIN).pop()?;
+        let origin = request.list(&ORIGIN).pop()?;
         let allowed = text(&head.headers, &ACCESS_CONTROL_ALLOW_ORIGIN);
         if allowed != Some("*") && allowed != Some(&*origin) {
             return Some(Self::OtherOrigin);
         }
         let allows = text(&head.headers, &ACCESS_CONTROL_ALLOW_CREDENTIALS) == Some("true");
-        let has = !request.list(COOKIE).is_empty();
+        let has = !request.list(&COOKIE).is_empty();
         let is_enough = allows && allowed != Some("*");
         ((allows || has) && !is_enough).then_some(Self::WithoutCredentials)
     }

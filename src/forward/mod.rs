@@ -25,6 +25,7 @@ mod prepare;
 mod reply;
 mod share;
 mod sign;
+mod spelling;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ mod way;
 
 use std::{net::IpAddr, pin::pin, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use http::{request, response};
 use hyper::upgrade::OnUpgrade;
 
@@ -99,6 +101,8 @@ pub struct Client<'a> {
     pub last: &'a [(String, String)],
     /// By which a publisher can have the connection closed: told as `Grip-Connection`.
     pub connection: Option<ConnectionId>,
+    /// The request's head as it came, if it is there: for what the HTTP library does not tell of it.
+    pub head: Option<&'a Bytes>,
     /// What a WebSocket over HTTP has to say; `None`: this is the client's own request.
     pub events: Option<&'a Events>,
 }

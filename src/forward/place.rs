@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use http::{Method, header, request};
+use http::{Method, Uri, header, request};
 use url::Url;
 
 use super::Asked;
@@ -80,21 +80,38 @@ impl Place {
         }
     }
 
+    /// Path and query for the backend, of what was `asked`; `None`: they cannot be sent.
+    pub(super) fn uri(&self, route: &Route, asked: &Uri) -> Option<Uri> {
+        let path = self.rewritten(route);
+        match asked.path_and_query() {
+            Some(same) if same.path() == path => Some(same.clone().into()),
+            _ => at(&path, asked.query()),
+        }
+    }
+
     /// The path for the backend.
-    pub(super) fn rewritten(&self, route: &Route) -> String {
+    pub(super) fn rewritten(&self, route: &Route) -> Cow<'_, str> {
         let path = if let Some(text) = &route.replace_beg {
             let rest = self.path.get(route.path_beg.len()..).unwrap_or_default();
-            format!("{text}{rest}")
+            Cow::Owned(format!("{text}{rest}"))
         } else if route.path_rem > 0 {
             let cut = self.path.char_indices().nth(route.path_rem);
-            cut.map_or("", |(at, _)| &self.path[at..]).to_owned()
+            cut.map_or("", |(at, _)| &self.path[at..]).into()
         } else if self.asterisk {
             return "*".into();
         } else {
-            return self.path.clone();
+            return Cow::Borrowed(&self.path);
         };
         // What was cut or put in may have made new ones.
-        slashed(&without_dots(&path))
+        Cow::Owned(slashed(&without_dots(&path)))
+    }
+}
+
+/// A path and a query as they are sent; `None`: they cannot be.
+pub(super) fn at(path: &str, query: Option<&str>) -> Option<Uri> {
+    match query {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.parse().ok(),
     }
 }
 

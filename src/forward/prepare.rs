@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Version, header, request};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request};
 
 use super::{
     Cause, Client, Events, Forwarder, Location, Upload, UploadError,
@@ -11,6 +11,7 @@ use super::{
     headers::{self, Framing, Headers, Upgrade},
     last,
     place::{self, Place},
+    spelling::Spelling,
 };
 use crate::{
     config::Settings,
@@ -43,11 +44,10 @@ pub(super) struct Admitted {
 pub(super) struct Prepared {
     pub(super) method: Method,
     pub(super) place: Place,
-    /// Path and query for the backend.
-    pub(super) path: String,
-    pub(super) query: Option<String>,
+    /// Path and query for the backend. `None`: what the route makes of them cannot be sent.
+    pub(super) uri: Option<Uri>,
     pub(super) headers: Headers,
-    pub(super) extensions: http::Extensions,
+    pub(super) spelling: Spelling,
     pub(super) upgrade: Upgrade,
     /// Did the client say that it reads trailers?
     pub(super) trailers: bool,
@@ -89,12 +89,12 @@ impl Forwarder {
         }
         headers.strip_hop_by_hop();
         if proxy.accept_pushpin_route {
-            headers.remove(PUSHPIN_ROUTE);
+            headers.remove(&PUSHPIN_ROUTE);
         }
         headers.add_to_cdn_loop(&proxy.cdn_loop);
         let obeys = !trusted && !route.no_grip;
         let id = client.connection.map(|id| id.to_string());
-        let connection = id.and_then(|id| HeaderValue::from_str(&id).ok());
+        let connection = id.and_then(|id| HeaderValue::try_from(id).ok());
         if !trusted {
             headers.strip_grip();
         }
@@ -110,10 +110,9 @@ impl Forwarder {
             element(&mut headers, &place.authority, secure, client.addr);
         }
         Prepared {
-            path: place.rewritten(&route),
-            query: head.uri.query().map(str::to_owned),
+            uri: place.uri(&route, &head.uri),
             method: head.method,
-            extensions: head.extensions,
+            spelling: Spelling::new(head.extensions, client.head),
             place,
             headers,
             upgrade,
@@ -146,7 +145,8 @@ impl Prepared {
     /// The address the client asked for.
     pub(super) fn url(&self, secure: bool) -> Option<Location> {
         let place = &self.place;
-        Location::of(secure, &place.authority, &place.path, self.query.as_deref())
+        let query = self.uri.as_ref()?.query();
+        Location::of(secure, &place.authority, &place.path, query)
     }
 
     /// The host, and its port if it has one, that a target is asked for.
@@ -181,13 +181,9 @@ impl Prepared {
         upload: &Upload,
     ) -> Result<request::Parts, Cause> {
         let named = self.host(route, target);
-        let host = HeaderValue::from_str(&place::host_header(named, target.ssl))
+        let host = HeaderValue::try_from(place::host_header(named, target.ssl))
             .map_err(|_| Cause::BadHost)?;
-        let target = match &self.query {
-            Some(query) => format!("{}?{query}", self.path),
-            None => self.path.clone(),
-        };
-        let uri = target.parse().map_err(|_| Cause::BadPath)?;
+        let uri = self.uri.clone().ok_or(Cause::BadPath)?;
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.method = self.method.clone();
         head.uri = uri;
@@ -196,7 +192,7 @@ impl Prepared {
         head.headers = self
             .headers
             .build(host, framing, &self.upgrade, self.trailers);
-        head.extensions = self.extensions.clone();
+        head.extensions = self.spelling.extensions();
         Ok(head)
     }
 }

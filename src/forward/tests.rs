@@ -34,6 +34,7 @@ use crate::{
 
 /// A client's request as hyper's server hands it on, with the client's end of the connection.
 struct Asked {
+    raw: Bytes,
     head: request::Parts,
     upload: Upload,
     client: DuplexStream,
@@ -54,11 +55,15 @@ async fn ask(raw: impl AsRef<[u8]>) -> Asked {
         });
         let _ = hyper::server::conn::http1::Builder::new()
             .preserve_header_case(true)
+            .max_headers(200)
             .serve_connection(TokioIo::new(server), service)
             .await;
     });
     let (head, body) = told.await.unwrap().into_parts();
+    let text = raw.as_ref();
+    let end = memchr::memmem::find(text, b"\r\n\r\n").unwrap() + 4;
     Asked {
+        raw: Bytes::copy_from_slice(&text[..end]),
         head,
         upload: Upload::new(body, grip::BODY_LIMIT),
         client,
@@ -70,6 +75,7 @@ impl Forwarder {
         let asked = ask(raw).await;
         let client = Client {
             addr: Some([127, 0, 0, 1].into()),
+            head: Some(&asked.raw),
             ..Client::default()
         };
         let answer = self.go(asked.head, asked.upload, &client).await;

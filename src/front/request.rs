@@ -35,7 +35,8 @@ impl Front {
         if line.early.is_empty() && !self.begins(line).await {
             return Arrival::Gone;
         }
-        let deadline = Instant::now() + self.settings.timeouts.request_head;
+        // Most heads are there with their first bytes, and need no clock.
+        let mut deadline = None;
         let mut seen = 0;
         loop {
             let preface = match Preface::of(&line.early) {
@@ -51,6 +52,8 @@ impl Front {
                     Ok(None) => seen = line.early.len(),
                 },
             }
+            let deadline = *deadline
+                .get_or_insert_with(|| Instant::now() + self.settings.timeouts.request_head);
             match timeout_at(deadline, read(line)).await {
                 Err(_) => return Arrival::Fault(Fault::HeadTimeout),
                 Ok(Ok(1..)) => {}

@@ -84,6 +84,7 @@ async fn respond(
         secure: desk.peer.secure,
         last: paused.as_ref().map_or(&[], |paused| &paused.last),
         connection: Some(desk.peer.id),
+        head: Some(&desk.head),
         events: None,
     };
     let forwarder = &front.context.forwarder;

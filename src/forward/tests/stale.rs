@@ -40,6 +40,27 @@ async fn idempotent_requests_are_sent_again_on_a_new_connection() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_sent_again_is_spelled_as_before() {
+    local(async {
+        let many = (0..120).map(|n| format!("x-MANY-{n}: {n}\r\n"));
+        let many = many.collect::<Vec<_>>().concat();
+        let long = "l".repeat(20_000);
+        let raw =
+            format!("GET / HTTP/1.1\r\nhOST: h\r\naccepT: */*\r\nX-loNG: {long}\r\n{many}\r\n");
+        let (port, seen) = backend(&[&[OK, ""], &[OK]]).await;
+        let forwarder = to(&[port]);
+        forwarder.text(GET).await;
+        forwarder.until_idle(1).await;
+        assert_eq!(forwarder.text(&raw).await.0, 200);
+        let seen = seen.borrow();
+        assert!(seen[0][1].contains("accepT: */*\r\nX-loNG: l"));
+        assert!(seen[0][1].contains("\r\nx-MANY-119: 119\r\n"));
+        assert_eq!(seen[0][1], seen[1][0]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn others_are_never_sent_twice() {
     local(async {
         let (port, seen) = backend(&[&[OK, ""], &[OK]]).await;

@@ -49,6 +49,7 @@ impl Exchange {
                 secure,
                 last: &[],
                 connection: Some(connection),
+                head: None,
                 events: Some(&events),
             };
             let head = head.ok_or(Failure::Other)?;
