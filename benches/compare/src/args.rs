@@ -19,18 +19,18 @@ WebSockets, Debian's nchan, in turn; for requests that are only passed on Debian
 
 benches/run [OPTION]...
 
-  --quick          up to 5,000 clients, one pass; some 5 minutes after building, at most 8
+  --quick          up to 2,000 clients, one pass; some 3 minutes after building, at most 4
   --only NAME      only this server (floor, gripd, pushpin, nchan, nginx, haproxy), these
                    figures (held, delivery, exchange, channels, slow, proxy) or these clients
                    (streams, long-polls, websockets, tls, http2, subscriptions); may be given more
                    than once
   --passes N       passes over all servers (7; with --quick 1); pushpin is in the first 3 only
-  --streams A,B    numbers of clients (1000,5000,15000; with --quick 1000,5000); those up to 5,000
+  --streams A,B    numbers of clients (1000,5000,15000; with --quick 500,2000); those up to 5,000
                    are also the numbers of channels, of streams over TLS and over
                    HTTP/2 and of WebSockets of many channels
   --soak           none of the figures, but gripd's memory (or that of --only) over 10,000,000
                    deliveries and 200,000 clients that come and go; with --quick a tenth
-  --minutes N      stop after so many minutes, with what there is (150; with --quick 8)
+  --minutes N      stop after so many minutes, with what there is (150; with --quick 4)
   --help           this
 
 Environment: GRIPD_BIN, PUSHPIN_BIN, NGINX_BIN and HAPROXY_BIN name other programs; GRIPD_...
@@ -106,7 +106,7 @@ impl Args {
 
     fn sized(quick: bool, streams: Option<Vec<usize>>) -> Self {
         let default: &[usize] = if quick {
-            &[1000, 5000]
+            &[500, 2000]
         } else {
             &[1000, 5000, 15_000]
         };
@@ -117,13 +117,13 @@ impl Args {
             load: Load {
                 sizes: streams.unwrap_or_else(|| default.to_vec()),
                 // A burst is 100 deliveries to each stream: most of the time with Pushpin.
-                burst_up_to: if quick { 5000 } else { usize::MAX },
+                burst_up_to: if quick { 2000 } else { usize::MAX },
                 rounds: if quick { 3 } else { 5 },
                 // Some 20 MB, 200 MB.
                 slow_bursts: if quick { 50 } else { 500 },
-                time: Duration::from_millis(if quick { 500 } else { 2000 }),
+                time: Duration::from_millis(if quick { 300 } else { 2000 }),
             },
-            limit: Duration::from_secs(60 * if quick { 8 } else { 150 }),
+            limit: Duration::from_secs(60 * if quick { 4 } else { 150 }),
             quick,
             soak: false,
         }
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(args.servers, [Kind::Floor, Kind::Pushpin]);
         assert!(args.quick && args.parts.iter().all(|part| figure(*part) == "held"));
         assert_eq!((args.parts.len(), args.passes), (4, 1));
-        assert_eq!(args.limit, Duration::from_mins(8));
+        assert_eq!(args.limit, Duration::from_mins(4));
         let args = parsed("--only websockets,delivery").unwrap().unwrap();
         let both = [Hold::WebSocket, Hold::Compressed].map(Part::Delivery);
         assert_eq!((args.servers.len(), args.passes), (4, 7));
