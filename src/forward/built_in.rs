@@ -6,7 +6,7 @@ use http::{Method, request};
 use super::{Forwarder, prepare::Prepared};
 use crate::{
     routes::grammar::{Address, Route, Target},
-    upstream::{Body, Reply, Upload, test_target},
+    upstream::{Body, Reply, Upload, is_instruct, test_target},
 };
 
 impl Forwarder {
@@ -33,6 +33,7 @@ impl Forwarder {
             body
         };
         Reply {
+            instruct: is_instruct(&head.headers),
             head,
             body,
             upgrade: None,

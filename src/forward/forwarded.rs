@@ -11,13 +11,15 @@ use crate::config::{ForwardedFor, Proxy, SetForwardedProtocol};
 /// Does the request count as TLS: by its connection, or by what the client claims, if that is
 /// believed?
 pub(super) fn is_secure(proxy: &Proxy, client: &Client<'_>, headers: &HeaderMap) -> bool {
-    let claim = headers.get(PROTO).or_else(|| headers.get(PROTOCOL));
-    let claimed = claim.is_some_and(|claim| matches!(claim.as_bytes(), b"https" | b"wss"));
+    let claimed = || {
+        let claim = headers.get(PROTO).or_else(|| headers.get(PROTOCOL));
+        claim.is_some_and(|claim| matches!(claim.as_bytes(), b"https" | b"wss"))
+    };
     let believed = match is_proxy(proxy, client.addr) {
         None => proxy.accept_x_forwarded_protocol,
         Some(is_proxy) => is_proxy,
     };
-    client.secure || (believed && claimed)
+    client.secure || (believed && claimed())
 }
 
 /// Is this address one of a proxy in front? `None`: none are known.

@@ -156,11 +156,9 @@ impl Headers {
     pub(super) fn strip_hop_by_hop(&mut self) {
         let named = self.list(&CONNECTION);
         self.0.retain(|(name, _)| {
+            let same = |other: &String| other.eq_ignore_ascii_case(name.as_str());
             // A client that names the framing must not be able to take it away.
-            let is_named = !is_framing(name)
-                && named
-                    .iter()
-                    .any(|other| other.eq_ignore_ascii_case(name.as_str()));
+            let is_named = named.iter().any(same) && !is_framing(name);
             !is_named && !is_hop_by_hop(name) && *name != EXPECT
         });
     }

@@ -101,7 +101,7 @@ impl Forwarder {
         if obeys {
             self.announce(&mut headers, &route, client.last);
             if let Some(id) = &connection {
-                headers.push(GRIP_CONNECTION, id.clone());
+                headers.append(GRIP_CONNECTION, id.clone());
             }
         }
         protocol(&mut headers, proxy, secure, upgrade.is_websocket());
@@ -124,7 +124,8 @@ impl Forwarder {
         }
     }
 
-    /// Says that gripd asks: who signs, what it can do, and what the client has already.
+    /// Says that gripd asks: who signs, what it can do, and what the client has already. Nothing of
+    /// these names is in the list: no `Grip-*` of a client's is left there.
     pub(super) fn announce(
         &self,
         headers: &mut Headers,
@@ -132,9 +133,9 @@ impl Forwarder {
         last: &[(String, String)],
     ) {
         if let Some(signature) = self.signatures.of(route, &self.settings) {
-            headers.push(GRIP_SIG, signature);
+            headers.append(GRIP_SIG, signature);
         }
-        headers.push(GRIP_FEATURE, HeaderValue::from_static(grip::FEATURES));
+        headers.append(GRIP_FEATURE, FEATURES);
         for value in last::values(last) {
             headers.append(GRIP_LAST, value);
         }
@@ -259,5 +260,6 @@ pub(super) const PUSHPIN_ROUTE: header::HeaderName =
     header::HeaderName::from_static("pushpin-route");
 pub(super) const GRIP_SIG: header::HeaderName = header::HeaderName::from_static("grip-sig");
 const GRIP_FEATURE: header::HeaderName = header::HeaderName::from_static("grip-feature");
+const FEATURES: HeaderValue = HeaderValue::from_static(grip::FEATURES);
 const GRIP_CONNECTION: header::HeaderName = header::HeaderName::from_static("grip-connection");
 const GRIP_LAST: header::HeaderName = header::HeaderName::from_static("grip-last");

@@ -126,10 +126,8 @@ impl Forwarder {
             }
         };
         let mut head = reply.head;
+        let instruct = reply.instruct && prepared.obeys && events.is_none();
         reply::clean(&mut head, prepared.trailers).map_err(Error::Garbage)?;
-        let instruct =
-            prepared.obeys && reply.upgrade.is_none() && upstream::is_instruct(&head.headers);
-        let instruct = instruct && events.is_none();
         Ok(Answer {
             head,
             body: reply.body,

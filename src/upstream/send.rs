@@ -53,6 +53,8 @@ pub struct Reply {
     pub head: http::response::Parts,
     /// Its body.
     pub body: Body,
+    /// Do its headers make it an instruct?
+    pub instruct: bool,
     /// The connection, when the backend agreed to leave HTTP.
     pub upgrade: Option<OnUpgrade>,
 }
@@ -178,7 +180,8 @@ fn reply(
 ) -> Result<Reply, Fault> {
     if response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
         let (mut head, incoming) = response.into_parts();
-        if (is_instruct(&head.headers) || call.spelling)
+        let instruct = is_instruct(&head.headers);
+        if (instruct || call.spelling)
             && let Some(raw) = lease.raw_head()
         {
             // What the client reads is written by gripd then, spelled as the backend did.
@@ -189,6 +192,7 @@ fn reply(
         return Ok(Reply {
             head,
             body,
+            instruct,
             upgrade: None,
         });
     }
@@ -204,6 +208,7 @@ fn reply(
     Ok(Reply {
         head: response.into_parts().0,
         body: Body::empty(),
+        instruct: false,
         upgrade,
     })
 }

@@ -22,24 +22,31 @@ pub(super) fn field(line: &[u8], number: usize, plain: bool) -> Result<Field<'_>
     if !plain && memchr::memchr(b'\r', line).is_some() {
         return Err(Fault::BareCr { line: number });
     }
-    if line.first().is_some_and(|b| is_space(*b)) {
-        return Err(Fault::Folded { line: number });
-    }
-    let Some(colon) = memchr::memchr(b':', line) else {
-        return Err(Fault::NoColon { line: number });
+    // In a sound line the first byte that no name has is the colon.
+    let end = line.iter().position(|b| !is_token_byte(*b));
+    let Some(colon) = end.filter(|end| *end > 0 && line[*end] == b':') else {
+        return Err(name_fault(line, number));
     };
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if name.last().is_some_and(|b| is_space(*b)) {
-        return Err(Fault::SpaceBeforeColon(excerpt(trim(name))));
-    }
-    if !is_token(name) {
-        return Err(Fault::HeaderName { line: number });
-    }
-    let value = trim(value);
+    let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
     if !plain && value.iter().any(|b| is_control(*b)) {
         return Err(Fault::HeaderValue(excerpt(name)));
     }
     Ok(Field { name, value })
+}
+
+/// What is wrong with a line that does not begin with a name and a colon.
+fn name_fault(line: &[u8], number: usize) -> Fault {
+    if line.first().is_some_and(|b| is_space(*b)) {
+        return Fault::Folded { line: number };
+    }
+    let Some(colon) = memchr::memchr(b':', line) else {
+        return Fault::NoColon { line: number };
+    };
+    let name = &line[..colon];
+    if name.last().is_some_and(|b| is_space(*b)) {
+        return Fault::SpaceBeforeColon(excerpt(trim(name)));
+    }
+    Fault::HeaderName { line: number }
 }
 
 /// The members of a comma-separated value, without the white space around them.
